@@ -59,7 +59,12 @@ class Batch:
 
         x = self.x if isinstance(self.x, tuple) else self.x.to(device)
         return replace(
-            self, x=x, y=self.y.to(device), ids=self.ids.to(device), group=move(self.group), mask=move(self.mask)
+            self,
+            x=x,
+            y=self.y.to(device),
+            ids=self.ids.to(device),
+            group=move(self.group),
+            mask=move(self.mask),
         )
 
 
