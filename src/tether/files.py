@@ -30,8 +30,8 @@ def disk_errors(target: Path) -> Iterator[None]:
     except OSError as e:
         if e.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise RequestError(
-                f"the disk is full: could not write {target}. Free some space and run the same command again; "
-                "finished work is kept and found."
+                f"the disk is full: could not write {target}. Free some space and run the same command "
+                "again; finished work is kept and found."
             ) from e
         if e.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
             raise RequestError(f"cannot write {target}: {e.strerror}. Choose another output folder.") from e

@@ -1,1 +1,1 @@
-"""evaluate"""
+"""Test sets, metrics, statistics, cost."""

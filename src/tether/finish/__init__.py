@@ -1,1 +1,1 @@
-"""finish"""
+"""What happens to the weights after the last step: merge, interpolate."""

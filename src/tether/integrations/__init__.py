@@ -1,1 +1,1 @@
-"""integrations"""
+"""Bridges to other libraries."""

@@ -1,1 +1,1 @@
-"""methods"""
+"""Each method is one file composed of the six parts."""

@@ -1,1 +1,1 @@
-"""models"""
+"""One adapter a library, and the heads. One of three rooms that know the modality."""

@@ -1,1 +1,1 @@
-"""objective"""
+"""Losses as functions of lazily computed forwards."""

@@ -1,1 +1,1 @@
-"""report"""
+"""Reads results, writes tables and pages."""

@@ -1,1 +1,1 @@
-"""teachers"""
+"""Names bound to models that are never trained here."""

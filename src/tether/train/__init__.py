@@ -1,1 +1,1 @@
-"""train"""
+"""The loop: steps, checkpoints, progress."""

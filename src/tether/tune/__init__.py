@@ -1,1 +1,1 @@
-"""tune"""
+"""What trains: everything, heads, LoRA."""
