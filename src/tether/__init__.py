@@ -1,3 +1,43 @@
-"""Tether fine-tunes a foundation model without letting it drift from the robustness it came with."""
+"""Tether fine-tunes a foundation model without letting it drift from the robustness it came with.
+
+Example:
+    >>> import tether
+    >>> result = tether.train("digits", method="rdft", seed=0)  # doctest: +SKIP
+    >>> page = tether.compare("digits", methods=["finetune", "rdft"], seeds=1).report()  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from tether.batch import Batch, Output
+    from tether.grid import compare
+    from tether.errors import RequestError
+    from tether.methods import Method
+    from tether.inference import load, predict
+    from tether.run import evaluate, train
+
+_WHERE = {
+    "Batch": "tether.batch",
+    "Method": "tether.methods",
+    "Output": "tether.batch",
+    "RequestError": "tether.errors",
+    "compare": "tether.grid",
+    "evaluate": "tether.run",
+    "load": "tether.inference",
+    "predict": "tether.inference",
+    "train": "tether.run",
+}
+
+__all__ = ["Batch", "Method", "Output", "RequestError", "compare", "evaluate", "load", "predict", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used, so that `tether --help` does not wait for torch."""
+    if name not in _WHERE:
+        raise AttributeError(f"module 'tether' has no attribute {name!r}")
+    return getattr(importlib.import_module(_WHERE[name]), name)

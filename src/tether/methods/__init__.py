@@ -1,1 +1,19 @@
 """Each method is one file composed of the six parts."""
+
+from tether.methods.method import Initial, Method, Predict, Saved, TeacherSource, Trained, softmax_main
+from tether.methods.registry import build, builder, names, options, summary
+
+__all__ = [
+    "Initial",
+    "Method",
+    "Predict",
+    "Saved",
+    "TeacherSource",
+    "Trained",
+    "build",
+    "builder",
+    "names",
+    "options",
+    "softmax_main",
+    "summary",
+]

@@ -1,1 +1,33 @@
 """Losses as functions of lazily computed forwards."""
+
+from tether.objective.divergences import cross_entropy, distillation, kl
+from tether.objective.features import feature_distance, nmse
+from tether.objective.forwards import CLEAN, Forwards, Plan, Runner, StepForwards, View
+from tether.objective.rar import rar
+from tether.objective.terms import Term, activation, ce, features, gate, kd, robust
+from tether.objective.total import Total, check_finite, evaluate_terms
+
+__all__ = [
+    "CLEAN",
+    "Forwards",
+    "Plan",
+    "Runner",
+    "StepForwards",
+    "Term",
+    "Total",
+    "View",
+    "activation",
+    "ce",
+    "check_finite",
+    "cross_entropy",
+    "distillation",
+    "evaluate_terms",
+    "feature_distance",
+    "features",
+    "gate",
+    "kd",
+    "kl",
+    "nmse",
+    "rar",
+    "robust",
+]

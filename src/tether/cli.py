@@ -1,0 +1,284 @@
+"""The command line: thin commands that call the library."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from tether import __version__
+from tether.errors import Interrupted, RequestError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    help="Fine-tune a foundation model without losing its robustness, and prove it. "
+    "Start with `tether compare digits --methods finetune,rdft --seeds 1`.",
+)
+data_app = typer.Typer(no_args_is_help=True, help="Fetch and build the packaged benchmarks.")
+app.add_typer(data_app, name="data", rich_help_panel="Look")
+
+RUN, LOOK = "Run", "Look"
+ConfigArgument = Annotated[str, typer.Argument(help="A preset's name or a path ending in .yaml.", metavar="CONFIG")]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(help="Changes such as train.steps=40 method=lora.", metavar="[key=value ...]")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for programs.")]
+OUT = Console()
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"tether {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Options before the command."""
+
+
+@app.command(rich_help_panel=RUN)
+def train(config: ConfigArgument, overrides: Overrides = None, as_json: AsJson = False) -> None:
+    """Fine-tune one model, stress-test it, and write its run folder.
+
+    The same command again finds a finished run, or goes on where one was stopped.
+
+    Example: `tether train digits method=lora train.steps=40 output=runs/try`
+    """
+    from tether.run import train as train_
+
+    run = train_(config, overrides or [])
+    _finish(run.summary, as_json, [f"tether report {run.folder}", f"tether predict {run.folder} INPUT"], run.folder)
+
+
+@app.command(rich_help_panel=RUN)
+def compare(
+    config: ConfigArgument,
+    overrides: Overrides = None,
+    methods: Annotated[str, typer.Option(help="Method names, comma-separated.")] = "finetune,wise_ft,aug_ce,rdft",
+    seeds: Annotated[str, typer.Option(help="How many seeds, or which: 3, or 0,1,2.")] = "3",
+    reference: Annotated[str | None, typer.Option(help="The method gaps are compared with.")] = None,
+    output: Annotated[str | None, typer.Option(help="Folder for the runs and the report.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run methods x seeds, test the differences, and write one report.
+
+    Finished runs are found and not repeated; a failed one is reported and the rest go on.
+
+    Example: `tether compare digits --methods finetune,rdft --seeds 1`
+    """
+    from tether.grid import compare as compare_
+    from tether.report.tables import comparison_json, print_comparison
+
+    done = compare_(config, _names(methods), _seeds(seeds), overrides or [], reference, output)
+    page = done.report(done.folder / "report.html")
+    if as_json:
+        print(comparison_json(done.comparison))
+    else:
+        print_comparison(done.comparison, OUT)
+        OUT.print(f"\nReport: {page}", soft_wrap=True)
+        _next([f"tether predict {done.runs[-1].folder} INPUT"])
+    if done.failed:
+        for name, message in done.failed.items():
+            print(f"tether: {name} failed: {message}", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+@app.command(rich_help_panel=RUN)
+def evaluate(
+    model: Annotated[str, typer.Argument(help="A run, a saved model's folder, or a hub name.")],
+    config: ConfigArgument,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Stress-test a model without training it.
+
+    A model whose head does not have the data's classes gets a linear probe.
+
+    Example: `tether evaluate minilm-l6 sentiment evaluate.severities=[1,5]`
+    """
+    from tether.run import evaluate as evaluate_
+
+    run = evaluate_(model, config, overrides or [])
+    _finish(run.summary, as_json, [f"tether report {run.folder}"], run.folder)
+
+
+@app.command(rich_help_panel=RUN)
+def predict(
+    run: Annotated[str, typer.Argument(help="A run folder or a saved model's folder.")],
+    inputs: Annotated[list[str], typer.Argument(help="Files, a folder, a .csv or .txt, or - for stdin.")],
+    column: Annotated[str | None, typer.Option(help="The column of a table that holds texts or paths.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Labels and probabilities for new samples.
+
+    Example: `echo "what a lovely day" | tether predict runs/sentiment-rdft_s0 -`
+    """
+    from tether.inference import predict as predict_
+
+    found = predict_(run, inputs, column)
+    if as_json:
+        print(json.dumps([p.row() for p in found]))
+        return
+    for p in found:
+        OUT.print(f"{p.label}\t{p.probability:.3f}\t{p.name}", markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command(rich_help_panel=RUN)
+def report(
+    folders: Annotated[list[Path], typer.Argument(help="Run folders, or folders that hold runs.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="The page to write.")] = None,
+    reference: Annotated[str | None, typer.Option(help="The method gaps are compared with.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Rebuild the page from results already on disk.
+
+    Example: `tether report runs/compare-digits -o report.html`
+    """
+    from tether.report.comparison import compare_runs
+    from tether.report.page import write_page
+    from tether.report.runs import find_runs, read_runs
+    from tether.report.tables import comparison_json, print_comparison
+
+    runs = read_runs(find_runs(folders))
+    comparison = compare_runs(runs, reference)
+    target = output or folders[0] / "report.html"
+    command = "tether report " + " ".join(map(str, folders))
+    page = write_page(comparison, runs, target, folders[0].name, command)
+    if as_json:
+        print(comparison_json(comparison))
+        return
+    print_comparison(comparison, OUT)
+    OUT.print(f"\nReport: {page}", soft_wrap=True)
+
+
+@app.command(rich_help_panel=LOOK)
+def doctor(config: ConfigArgument, overrides: Overrides = None, as_json: AsJson = False) -> None:
+    """Check data, labels, leakage and what would train, before anything is spent. Exits 1 on leakage.
+
+    Example: `tether doctor sentiment method=rdft`
+    """
+    from tether.doctor import examine
+
+    findings = examine(config, overrides or [])
+    if as_json:
+        print(json.dumps(findings.as_dict()))
+    else:
+        findings.show(OUT)
+    if findings.leaks:
+        raise typer.Exit(1)
+
+
+@app.command("list", rich_help_panel=LOOK)
+def list_(
+    what: Annotated[str, typer.Argument(help="methods, shifts, data, models or metrics.")] = "methods",
+    as_json: AsJson = False,
+) -> None:
+    """What there is, with a line each.
+
+    Example: `tether list shifts`
+    """
+    from rich.table import Table
+
+    from tether.listing import listing
+
+    rows = listing(what)
+    if as_json:
+        print(json.dumps([{"name": n, "summary": s} for n, s in rows]))
+        return
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for name, summary in rows:
+        table.add_row(f"[bold]{name}[/bold]", summary)
+    OUT.print(table)
+
+
+@data_app.command("prepare")
+def data_prepare(
+    name: Annotated[str, typer.Argument(help="A packaged benchmark; see `tether list data`.")],
+) -> None:
+    """Fetch and build a packaged benchmark, with the weights its preset uses, into the cache.
+
+    Example: `tether data prepare digits`
+    """
+    from tether.config import load_config
+    from tether.data import prepare
+    from tether.models.load import load_backbone
+
+    folder = prepare(name)
+    load_backbone(load_config(name).model)
+    OUT.print(f"{name} is ready in {folder}", soft_wrap=True)
+    _next([f"tether doctor {name}", f"tether compare {name} --methods finetune,rdft --seeds 1"])
+
+
+def _finish(summary: Any, as_json: bool, following: Sequence[str], folder: Path) -> None:
+    from tether.report.tables import print_summary
+
+    if as_json:
+        print(json.dumps({**summary, "folder": str(folder)}))
+        return
+    print_summary(summary, OUT)
+    OUT.print(f"\nRun: {folder}", soft_wrap=True)
+    _next(following)
+
+
+def _next(commands: Sequence[str]) -> None:
+    OUT.print("Next: " + "\n      ".join(commands), style="dim", markup=False, soft_wrap=True)
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _seeds(text: str) -> int | list[int]:
+    try:
+        return int(text) if "," not in text else [int(part) for part in text.split(",") if part]
+    except ValueError as e:
+        raise RequestError(f"--seeds: expected a count or a list such as 0,1,2, got {text!r}") from e
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code (0 done, 1 failed, 2 wrong request, 130 interrupted)."""
+    try:
+        result = app(args=list(arguments) if arguments is not None else None, standalone_mode=False)
+    except RequestError as e:
+        print(f"tether: {e}", file=sys.stderr)
+        return 2
+    except Interrupted as e:
+        print(f"tether: {e}", file=sys.stderr)
+        return 130
+    except KeyboardInterrupt:
+        print("tether: interrupted; run the same command again to go on", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        sys.stderr.close()
+        return 0
+    except Exception as e:
+        shown = getattr(e, "format_message", None)  # click's own usage errors
+        if shown is None:
+            raise
+        context = getattr(e, "ctx", None)
+        hint = f"\nTry: {context.command_path} --help" if context is not None else ""
+        print(f"tether: {shown()}{hint}", file=sys.stderr)
+        return 2
+    return result if isinstance(result, int) else 0
+
+
+def run() -> None:
+    """The console script."""
+    sys.exit(main())
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,245 @@
+"""The config: typed, frozen, every key with a default; an unknown key is an error with the nearest name."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from tether import methods
+from tether.data import DataConfig
+from tether.errors import RequestError, nearest
+from tether.models.config import ModelConfig
+from tether.training.recipe import TrainConfig
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class EvaluateConfig(_Part):
+    """What the final model is tested on, besides ID test and the natural OOD sets.
+
+    Attributes:
+        shifts: synthetic shifts applied to ID test; null takes the data's, else the defaults.
+        severities: of those shifts, 1 to 5.
+        limit: at most so many samples of ID test under each synthetic shift.
+        batch_size: samples a forward pass.
+    """
+
+    shifts: tuple[str, ...] | None = None
+    severities: tuple[int, ...] = (1, 3, 5)
+    limit: int | None = Field(default=None, ge=1)
+    batch_size: int = Field(default=100, ge=1)
+
+    @field_validator("severities")
+    @classmethod
+    def _one_to_five(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if not value or any(s not in range(1, 6) for s in value):
+            raise ValueError("severities are whole numbers from 1 to 5")
+        return tuple(sorted(set(value)))
+
+
+class MethodConfig(_Part):
+    """A method's name and its options, all of them once resolved."""
+
+    name: str = "rdft"
+    options: Mapping[str, Any] = Field(default_factory=dict)
+
+
+class Config(_Part):
+    """Everything one run depends on.
+
+    Example:
+        >>> load_config("digits", ["method=lora", "train.steps=10"]).train.steps
+        10
+    """
+
+    model: ModelConfig
+    data: DataConfig
+    method: MethodConfig = MethodConfig()
+    train: TrainConfig = TrainConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+    seed: int = Field(default=0, ge=0)
+    output: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _shorthand(cls, raw: Any) -> Any:
+        if not isinstance(raw, Mapping):
+            return raw
+        raw = dict(raw)
+        if isinstance(raw.get("model"), str):
+            raw["model"] = {"name": raw["model"]}
+        method = raw.get("method", "rdft")
+        if isinstance(method, str):
+            method = {"name": method}
+        if isinstance(method, Mapping) and "options" not in method:
+            options = {k: v for k, v in method.items() if k != "name"}
+            method = {"name": method.get("name", "rdft"), "options": options}
+        raw["method"] = method
+        return raw
+
+    @model_validator(mode="after")
+    def _resolve(self) -> Self:
+        resolved = methods.options(self.method.name, self.method.options)
+        object.__setattr__(self, "method", MethodConfig(name=self.method.name, options=resolved))
+        return self
+
+    def flat(self) -> dict[str, Any]:
+        """The resolved config as it is written to YAML."""
+        raw = self.model_dump(mode="json")
+        raw["method"] = {"name": self.method.name, **raw["method"]["options"]}
+        return raw
+
+    def fingerprint(self) -> str:
+        """Hash of everything that decides the numbers; where the run is written does not."""
+        raw = self.flat()
+        raw.pop("output")
+        raw["train"].pop("checkpoint_every")
+        return hashlib.sha256(json.dumps(raw, sort_keys=True).encode()).hexdigest()[:16]
+
+    def run_name(self) -> str:
+        """Method and seed, and what was changed in the method, in a form fit for a folder."""
+        defaults = methods.options(self.method.name, {})
+        changed = [f"{k}-{v}" for k, v in self.method.options.items() if v != defaults.get(k)]
+        parts = [self.method.name, *changed, f"s{self.seed}"]
+        return "_".join("".join(c if c.isalnum() or c in ".-" else "-" for c in p) for p in parts)
+
+
+def presets() -> dict[str, str]:
+    """Preset name -> the first comment line of its file."""
+    folder = files("tether") / "presets"
+    found = {}
+    for item in sorted(folder.iterdir(), key=lambda i: i.name):
+        if item.name.endswith(".yaml"):
+            first = item.read_text(encoding="utf-8").splitlines()[0]
+            found[item.name.removesuffix(".yaml")] = first.lstrip("# ")
+    return found
+
+
+def load_config(source: str | Path | Mapping[str, Any], overrides: Sequence[str] = ()) -> Config:
+    """Read a preset, a YAML file or a mapping, apply `key=value` overrides, check everything.
+
+    Args:
+        source: a preset's name, a path ending in .yaml or .yml, or the mapping itself.
+        overrides: such as "train.steps=40"; values are YAML.
+
+    Raises:
+        RequestError: unknown preset or key (with the nearest name), missing file, wrong type.
+    """
+    raw = dict(source) if isinstance(source, Mapping) else _read(str(source))
+    if isinstance(raw.get("method"), str):
+        raw["method"] = {"name": raw["method"]}
+    for override in overrides:
+        _apply(raw, override)
+    return parse(raw)
+
+
+def parse(raw: Mapping[str, Any]) -> Config:
+    """Validate a raw mapping into a Config, with messages for people."""
+    try:
+        return Config.model_validate(raw)
+    except ValidationError as e:
+        raise RequestError(_explain(e)) from e
+
+
+def with_values(config: Config, **changes: Any) -> Config:
+    """The config with some top-level keys changed, checked again."""
+    return parse({**config.flat(), **changes})
+
+
+def _read(name: str) -> dict[str, Any]:
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml"):
+        try:
+            text = path.read_text(encoding="utf-8")
+        except OSError as e:
+            near = [p.name for p in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
+            hint = f"; {nearest(path.name, near)}" if near else ""
+            raise RequestError(f"config: cannot read {path}: {e.strerror}{hint}") from e
+    elif name in presets():
+        text = (files("tether") / "presets" / f"{name}.yaml").read_text(encoding="utf-8")
+    else:
+        raise RequestError(
+            f"config: {name!r} is neither a preset nor a path ending in .yaml; {nearest(name, presets())}"
+        )
+    try:
+        raw = yaml.safe_load(text)
+    except yaml.YAMLError as e:
+        raise RequestError(f"config: {name} is not YAML: {e}") from e
+    if not isinstance(raw, dict):
+        raise RequestError(f"config: {name} should hold keys and values, it holds {type(raw).__name__}")
+    return raw
+
+
+def _apply(raw: dict[str, Any], override: str) -> None:
+    key, sign, text = override.partition("=")
+    if not sign or not key:
+        raise RequestError(f"override {override!r}: expected key=value, such as train.steps=40")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as e:
+        raise RequestError(f"override {override!r}: the value is not YAML: {e}") from e
+    if isinstance(value, str) and _is_number(value):
+        value = float(value)  # YAML 1.1 reads 1e-4 as text
+    *path, last = key.split(".")
+    if not path and last == "method" and isinstance(value, str):
+        raw["method"] = {"name": value}  # another method's options would not fit
+        return
+    place = raw
+    for part in path:
+        inner = place.get(part)
+        if isinstance(inner, str):
+            inner = {("preset" if part == "data" else "name"): inner}
+        place[part] = inner = dict(inner) if isinstance(inner, Mapping) else {}
+        place = inner
+    place[last] = value
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _explain(error: ValidationError) -> str:
+    lines = []
+    for e in error.errors():
+        where = ".".join(str(part) for part in e["loc"])
+        if e["type"] == "extra_forbidden":
+            *parents, last = [str(p) for p in e["loc"]]
+            known = _fields(parents)
+            lines.append(f"{where}: there is no such key; {nearest(last, known)}")
+        elif e["type"] == "missing":
+            lines.append(f"{where}: this key is needed; {_needed(where)}")
+        else:
+            message = e["msg"].removeprefix("Value error, ")
+            lines.append(f"{where}: {message[:1].lower()}{message[1:]}, got {e['input']!r}")
+    return "\n".join(f"config: {line}" for line in lines)
+
+
+def _needed(where: str) -> str:
+    return {
+        "model": "name a model, such as model: minilm-l6",
+        "data": "name the data, such as data: sentiment",
+    }.get(where, "see docs/configs")
+
+
+def _fields(parents: Sequence[str]) -> list[str]:
+    kind: type[BaseModel] = Config
+    for parent in parents:
+        inner = kind.model_fields[parent].annotation if parent in kind.model_fields else None
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            kind = inner
+    return list(kind.model_fields)
+
+

@@ -1,0 +1,86 @@
+"""Which sets a model is tested on, and which ones may steer choices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tether import shifts
+from tether.batch import Batch
+from tether.data import DataBundle, Examples
+from tether.shifts import Draws, Shift
+
+# Test sets are the same for every method, training seed and machine.
+EVALUATION_SEED = 0
+VALIDATION_SEED = 1  # validation shifts never draw what a test set draws
+VALIDATION_SEVERITY = 3
+VALIDATION_LIMIT = 500
+
+
+@dataclass(frozen=True)
+class EvalSet:
+    """One set of samples, perhaps under a synthetic shift.
+
+    Attributes:
+        name: "id_test", a domain's name, or a shift's name.
+        kind: "id", "natural" or "synthetic".
+        severity: 0 where nothing is applied.
+        examples: the samples.
+        shift: applied to each batch, or None.
+        seed: of the shift's draws.
+    """
+
+    name: str
+    kind: str
+    severity: int
+    examples: Examples
+    shift: Shift | None = None
+    seed: int = EVALUATION_SEED
+
+    def batch(self, rows: Sequence[int]) -> Batch:
+        """These samples, shifted."""
+        batch = self.examples.batch(rows)
+        return batch if self.shift is None else self.shift(batch, self.severity, Draws(self.seed))
+
+
+def first(examples: Examples, limit: int | None) -> Examples:
+    """An evenly spread part of a set: every k-th row, so that sorted files keep their classes."""
+    if limit is None or len(examples) <= limit:
+        return examples
+    return examples.subset([i * len(examples) // limit for i in range(limit)])
+
+
+def shift_names(bundle: DataBundle, role: str, chosen: Sequence[str] | None) -> tuple[str, ...]:
+    """The synthetic shifts of a role: as asked, else the data's own, else the defaults for such samples."""
+    own = {"train": bundle.train_shifts, "val": bundle.val_shifts, "test": bundle.test_shifts}[role]
+    if chosen is not None:
+        return tuple(chosen)
+    return tuple(own) if own is not None else shifts.defaults_for(bundle.id_test.batch([0]), role)
+
+
+def test_sets(
+    bundle: DataBundle, names: Sequence[str] | None, severities: Sequence[int], limit: int | None
+) -> list[EvalSet]:
+    """ID test, every natural OOD test domain, and ID test under each synthetic shift and severity."""
+    sets = [EvalSet("id_test", "id", 0, bundle.id_test)]
+    sets += [EvalSet(domain, "natural", 0, examples) for domain, examples in bundle.ood_test.items()]
+    base = first(bundle.id_test, limit)
+    for name in shift_names(bundle, "test", names):
+        shift = shifts.get(name)
+        sets += [EvalSet(name, "synthetic", severity, base, shift) for severity in severities]
+    return sets
+
+
+def validation_sets(bundle: DataBundle) -> list[EvalSet]:
+    """ID validation, then OOD validation: held-out domains, and validation shifts on ID validation."""
+    sets = [EvalSet("id_val", "id", 0, first(bundle.id_val, VALIDATION_LIMIT))]
+    for domain, examples in bundle.ood_val.items():
+        sets.append(EvalSet(domain, "natural", 0, first(examples, VALIDATION_LIMIT)))
+    if not bundle.ood_val:
+        # Synthetic validation shifts stand in where no validation domain exists; their families are not
+        # among the test shifts (METHODS 1.9, leakage rule).
+        base = first(bundle.id_val, VALIDATION_LIMIT)
+        for name in shift_names(bundle, "val", None):
+            shift = shifts.get(name)
+            sets.append(EvalSet(name, "synthetic", VALIDATION_SEVERITY, base, shift, VALIDATION_SEED))
+    return sets

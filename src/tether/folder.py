@@ -1,0 +1,91 @@
+"""A run's folder: begun once the request is known to be right, and recognised when it is asked for again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from tether.config import Config, parse
+from tether.errors import RequestError
+from tether.files import write_json, write_text
+from tether.finish import Finished
+
+CONFIG = "config.yaml"
+
+
+def default_folder(config: Config) -> Path:
+    """runs/DATA-METHOD_sSEED."""
+    data = config.data.preset or Path(config.data.path or "data").stem
+    return Path("runs") / f"{data}-{config.run_name()}"
+
+
+def written_config(folder: Path) -> Config:
+    """The config a folder was made from.
+
+    Raises:
+        RequestError: when the folder is no run.
+    """
+    path = folder / CONFIG
+    if not path.is_file():
+        raise RequestError(f"expected a tether run with a {CONFIG}, but {folder} has none")
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as e:
+        raise RequestError(f"{path} is not YAML: {e}") from e
+    return parse(raw)
+
+
+def _check_same(folder: Path, config: Config) -> None:
+    written = written_config(folder)
+    if written.fingerprint() == config.fingerprint():
+        return
+    old, new = written.flat(), config.flat()
+    differ = [k for k in new if k != "output" and old.get(k) != new[k]]
+    raise RequestError(
+        f"{folder} holds a run of another config (they differ in {', '.join(differ)}); "
+        "choose another output, or remove that folder"
+    )
+
+
+def is_done(folder: Path, config: Config) -> bool:
+    """Whether this very run is finished there.
+
+    Raises:
+        RequestError: when the folder holds something else.
+    """
+    if not folder.exists():
+        return False
+    if not folder.is_dir():
+        raise RequestError(f"output: expected a folder, {folder} is a file")
+    if not (folder / CONFIG).is_file():
+        if any(folder.iterdir()):
+            raise RequestError(f"output: {folder} is not empty and holds no run; choose another output")
+        return False
+    _check_same(folder, config)
+    return (folder / "summary.json").is_file()
+
+
+def begin(folder: Path, config: Config) -> None:
+    """Make the folder with its resolved config; nothing is written before this."""
+    if not (folder / CONFIG).is_file():
+        command = f"# tether train {folder / CONFIG}\n"
+        write_text(folder / CONFIG, command + yaml.safe_dump(config.flat(), sort_keys=False))
+
+
+def write_classes(folder: Path, classes: Sequence[str]) -> None:
+    """`classes.json`: names in the order of the labels."""
+    write_json(folder / "classes.json", list(classes))
+
+
+def write_merge(folder: Path, finished: Finished) -> None:
+    """`merge.jsonl`: validation scores along the interpolation, with the chosen one marked."""
+    if finished.chosen is None:
+        return
+    rows = [
+        {"mu": mu, "id_val": s.id_val, "ood_val": s.ood_val, "chosen": mu == finished.chosen}
+        for mu, s in finished.curve
+    ]
+    write_text(folder / "merge.jsonl", "".join(json.dumps(row) + "\n" for row in rows))

@@ -1,0 +1,90 @@
+"""Labels and probabilities for new samples, from a run or any saved classification model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tether.data.inputs import read_inputs
+from tether.errors import RequestError
+from tether.files import read_json
+from tether.folder import written_config
+from tether.models.config import ModelConfig
+from tether.models.load import load_backbone
+from tether.models.model import MAIN, Model
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One sample's name, its label, that label's probability, and all of them by class."""
+
+    name: str
+    label: str
+    probability: float
+    probabilities: dict[str, float]
+
+    def row(self) -> dict[str, Any]:
+        """The prediction as plain JSON values."""
+        return {
+            "name": self.name,
+            "label": self.label,
+            "probability": self.probability,
+            "probabilities": self.probabilities,
+        }
+
+
+def load(run: str | Path) -> Model:
+    """The final model of a run, or a saved classification model, ready to predict.
+
+    Raises:
+        RequestError: an unfinished run, or a model without a classification head.
+
+    Example:
+        >>> import tether
+        >>> model = tether.load("runs/digits-rdft_s0")  # doctest: +SKIP
+    """
+    folder = Path(run)
+    if (folder / "config.yaml").is_file() and not (folder / "model").is_dir():
+        raise RequestError(f"{folder} is a run without a finished model; run its train command again first")
+    loaded = load_backbone(ModelConfig(name=str(run)))
+    if loaded.head is None or loaded.classes is None:
+        raise RequestError(f"{run} has no classification head; expected a tether run or a fine-tuned model")
+    classes = loaded.classes
+    if (folder / "classes.json").is_file():
+        classes = tuple(read_json(folder / "classes.json"))
+    return Model(loaded.backbone, {MAIN: loaded.head}, classes).eval()
+
+
+def predict(run: str | Path, inputs: Sequence[str], column: str | None = None, batch_size: int = 64) -> list[Prediction]:
+    """Predict files, folders, tables, or standard input ("-").
+
+    Args:
+        run: a run's folder or a saved model.
+        inputs: paths, or "-".
+        column: of a table, the one that holds texts or picture paths.
+        batch_size: samples a forward pass.
+    """
+    model = load(run)
+    samples = read_inputs(inputs, column, picture_size(Path(run)))
+    found: list[Prediction] = []
+    for start in range(0, len(samples), batch_size):
+        rows = range(start, min(start + batch_size, len(samples)))
+        with torch.no_grad():
+            probabilities = torch.softmax(model(samples.batch(rows)).logits[MAIN].float(), -1)
+        for i, row in zip(rows, probabilities.tolist(), strict=True):
+            best = max(range(len(row)), key=row.__getitem__)
+            by_class = dict(zip(model.classes, row, strict=True))
+            found.append(Prediction(samples.names[i], model.classes[best], row[best], by_class))
+    return found
+
+
+def picture_size(run: Path) -> int:
+    """The side that the run's pictures were resized to; the model's default for other folders."""
+    if (run / "config.yaml").is_file():
+        config = written_config(run)
+        return config.data.size or config.model.image_size
+    return ModelConfig(name=str(run)).image_size

@@ -1,0 +1,31 @@
+"""`aug_ce`: the control that tells distillation's gain from augmentation's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tether import tune
+from tether.methods.method import Method
+from tether.objective import ce
+from tether.shifts import mixture
+
+
+def aug_ce(
+    shifts: Sequence[str] | None = None,
+    rank: int = 8,
+    lora_alpha: float = 16.0,
+    weight: float = 1.0,
+    tuning: str = "lora",
+) -> Method:
+    """The student of RDFT, its shifted views, and ordinary cross-entropy on both (METHODS 1.4).
+
+    Args:
+        shifts: names of training shifts; null takes the defaults for pictures or texts.
+        weight: of the cross-entropy on the shifted view.
+        tuning: "lora" as RDFT, or "full".
+    """
+    return Method(
+        tuning=tune.lora(rank, lora_alpha) if tuning == "lora" else tune.full(),
+        terms=(ce(), ce(weight, view="shifted", name="ce_shifted")),
+        views={"shifted": mixture(shifts)},
+    )

@@ -1,0 +1,12 @@
+"""LP-FT: probe first, then fine-tune everything from that head (Kumar et al. 2022)."""
+
+from __future__ import annotations
+
+from tether.methods.method import Method
+from tether.objective import ce
+from tether.tune import full
+
+
+def lp_ft() -> Method:
+    """A random head's early gradients distort the features; a fitted one's do not (METHODS 6)."""
+    return Method(tuning=full(), terms=(ce(),))

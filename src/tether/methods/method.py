@@ -1,0 +1,74 @@
+"""A method is a value composed of six parts; the engine names none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from tether.batch import Output
+from tether.finish import Finish, keep
+from tether.models.model import MAIN
+from tether.objective import Term, View
+from tether.tune import Tuning
+
+
+@dataclass(frozen=True)
+class Initial:
+    """The student's own start; with LoRA the same weights with the adapters off."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A teacher trained on the same data by another method when there is none in the cache yet."""
+
+    method: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A teacher from a folder: a tether run or a saved classification model with the same classes."""
+
+    path: str
+
+
+TeacherSource = Initial | Trained | Saved
+Predict = Callable[[Output], Tensor]  # an output -> probabilities (B, C)
+
+
+def softmax_main(output: Output) -> Tensor:
+    """Probabilities (B, C) of the main head, in fp32."""
+    return torch.softmax(output.logits[MAIN].float(), dim=-1)
+
+
+@dataclass(frozen=True)
+class Method:
+    """What the engine runs.
+
+    Attributes:
+        tuning: what trains.
+        terms: the weighted losses.
+        views: view name -> how it is made from the clean batch.
+        teachers: teacher name -> where it comes from.
+        finish: what happens to the weights after the last step.
+        predict: probabilities from an output.
+        start: the head at step 0: "probe" (logistic regression on frozen features) or "random".
+
+    Example:
+        >>> from tether.objective import ce
+        >>> from tether.tune import full
+        >>> Method(tuning=full(), terms=(ce(),)).start
+        'probe'
+    """
+
+    tuning: Tuning
+    terms: tuple[Term, ...] = ()
+    views: Mapping[str, View] = field(default_factory=dict)
+    teachers: Mapping[str, TeacherSource] = field(default_factory=dict)
+    finish: Finish = keep
+    predict: Predict = softmax_main
+    start: Literal["probe", "random"] = "probe"

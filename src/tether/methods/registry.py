@@ -1,0 +1,82 @@
+"""Methods by name: the built-in ones and those of other packages, each with its signature as its schema."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable, Mapping
+from importlib.metadata import entry_points
+from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model
+
+from tether.errors import RequestError, nearest
+from tether.methods.method import Method
+
+GROUP = "tether.methods"
+BUILT_IN: Mapping[str, str] = {
+    name: f"tether.methods.{name}"
+    for name in ("linear_probe", "finetune", "lp_ft", "wise_ft", "lora", "aug_ce", "rdft")
+}
+
+Builder = Callable[..., Method]
+
+
+def names() -> list[str]:
+    """Every known method, built-in first."""
+    others = [e.name for e in entry_points(group=GROUP) if e.name not in BUILT_IN]
+    return [*BUILT_IN, *sorted(others)]
+
+
+def builder(name: str) -> Builder:
+    """The function that composes a method.
+
+    Raises:
+        RequestError: for an unknown name, or an entry point that does not import.
+    """
+    if name in BUILT_IN:
+        built_in: Builder = getattr(importlib.import_module(BUILT_IN[name]), name)
+        return built_in
+    for entry in entry_points(group=GROUP):
+        if entry.name == name:
+            try:
+                loaded: Builder = entry.load()
+            except (ImportError, AttributeError) as e:
+                raise RequestError(f"method {name!r} of {entry.value} does not import: {e}") from e
+            return loaded
+    raise RequestError(f"method: there is no method {name!r}; {nearest(name, names())}")
+
+
+def options(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """All options of a method, defaults filled in and types checked.
+
+    Raises:
+        RequestError: for an unknown key (with the nearest) or a value of the wrong type.
+    """
+    signature = inspect.signature(builder(name), eval_str=True)
+    for key in given:
+        if key not in signature.parameters:
+            known = nearest(key, signature.parameters) if signature.parameters else "it takes none"
+            raise RequestError(f"method.{key}: {name} has no such option; {known}")
+    fields: dict[str, Any] = {
+        p.name: (p.annotation, ... if p.default is p.empty else p.default)
+        for p in signature.parameters.values()
+    }
+    schema = create_model(f"{name}_options", __config__=ConfigDict(extra="forbid"), **fields)
+    try:
+        checked = TypeAdapter(schema).validate_python(dict(given))
+    except ValidationError as e:
+        first = e.errors()[0]
+        key = str(first["loc"][0]) if first["loc"] else "?"
+        raise RequestError(f"method.{key}: {first['msg']}, got {first['input']!r}") from e
+    return {key: getattr(checked, key) for key in fields}
+
+
+def build(name: str, given: Mapping[str, Any]) -> Method:
+    """Compose a method from its name and options."""
+    return builder(name)(**options(name, given))
+
+
+def summary(name: str) -> str:
+    """The first line of a method's docstring."""
+    return (inspect.getdoc(builder(name)) or "").split("\n")[0]

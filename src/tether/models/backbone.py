@@ -1,0 +1,108 @@
+"""What the engine asks of a pretrained network, whatever its library or modality."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from tether.batch import Batch
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """The pooled embedding (B, D), the asked-for block outputs, and the token mask if there are tokens."""
+
+    features: Tensor
+    hidden: Mapping[int, Tensor] = field(default_factory=dict)
+    mask: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Learning rate and weight decay of one parameter group, the AdamW defaults of METHODS 1.10."""
+
+    lr: float
+    weight_decay: float = 0.0
+
+
+class Backbone(Protocol):
+    """The only code that knows the modality.
+
+    Attributes:
+        network: the library's own module. A tuning may wrap it in place (peft does).
+        width: D of the pooled features.
+        family: names the space that `embed` maps into.
+        rates: default learning rate and weight decay for the groups "backbone", "adapter", "head".
+    """
+
+    network: nn.Module
+    width: int
+    family: str
+    rates: Mapping[str, Rate]
+
+    def embed(self, batch: Batch) -> Batch:
+        """Raw pixels or strings to this model's differentiable input."""
+        ...
+
+    def encode(self, batch: Batch, hidden: Sequence[int] = ()) -> Encoded:
+        """Features of a raw or embedded batch, with the outputs of the blocks in `hidden`."""
+        ...
+
+    def blocks(self) -> Sequence[nn.Module]:
+        """The network's blocks from input to output."""
+        ...
+
+    def taps(self) -> tuple[int, ...]:
+        """The blocks whose outputs feature terms compare by default (METHODS 1.5)."""
+        ...
+
+    def to(self, device: torch.device) -> object:
+        """Move the weights, as every torch module does."""
+        ...
+
+    def save(self, folder: Path, weight: Tensor, bias: Tensor, classes: Sequence[str]) -> None:
+        """Write network and linear head (C, D), (C,) so that the library's own loader reads them."""
+        ...
+
+
+def depth_fractions(count: int, fractions: Sequence[float] = (0.25, 0.5, 0.75, 1.0)) -> tuple[int, ...]:
+    """Zero-based blocks at these depths, by ceil; METHODS 1.5.
+
+    Example:
+        >>> depth_fractions(6), depth_fractions(12)
+        ((1, 2, 4, 5), (2, 5, 8, 11))
+    """
+    return tuple(sorted({math.ceil(count * f) - 1 for f in fractions}))
+
+
+@contextlib.contextmanager
+def capture(blocks: Sequence[nn.Module], wanted: Sequence[int]) -> Iterator[dict[int, Tensor]]:
+    """Collect the outputs of some blocks, after their residual, during one forward pass."""
+    found: dict[int, Tensor] = {}
+
+    def keep(index: int) -> object:
+        def hook(_module: nn.Module, _inputs: object, output: object) -> None:
+            first = output[0] if isinstance(output, tuple) else output
+            assert isinstance(first, Tensor)
+            found[index] = first
+
+        return hook
+
+    handles = [blocks[i].register_forward_hook(keep(i)) for i in wanted]  # type: ignore[arg-type]
+    try:
+        yield found
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def feature_device(network: nn.Module) -> torch.device:
+    """Where the network's weights are."""
+    return next(network.parameters()).device

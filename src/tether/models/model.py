@@ -1,0 +1,54 @@
+"""A backbone and its named heads: what is trained, taught from, and evaluated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor, nn
+
+from tether.batch import Batch, Output
+from tether.models.backbone import Backbone
+
+MAIN = "main"
+
+
+class Model(nn.Module):
+    """A pretrained backbone with one or more heads.
+
+    The base network always runs in eval mode: no dropout, frozen batch-norm statistics (METHODS 0 and
+    1.10; clean and shifted inputs in train-mode BN would corrupt the statistics, and the initial teacher
+    shares these weights). Parts that a tuning adds and that must follow train/eval go in `follow_mode`.
+
+    Args:
+        backbone: any `Backbone`.
+        heads: name -> module mapping features (B, D) to logits (B, C); "main" is the one that predicts.
+        classes: class names, C of them, in the order of the labels.
+    """
+
+    backbone: Backbone
+
+    def __init__(self, backbone: Backbone, heads: Mapping[str, nn.Module], classes: Sequence[str]) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.heads = nn.ModuleDict(dict(heads))
+        self.classes = tuple(classes)
+        self.follow_mode: list[nn.Module] = []
+
+    def forward(self, batch: Batch, hidden: Sequence[int] = ()) -> Output:
+        """Features, logits of every head, and the asked-for block outputs."""
+        encoded = self.backbone.encode(batch, hidden)
+        logits: dict[str, Tensor] = {name: head(encoded.features) for name, head in self.heads.items()}
+        return Output(encoded.features, logits, encoded.hidden, encoded.mask)
+
+    def train(self, mode: bool = True) -> Model:
+        """Set the mode of heads and added parts; the base network stays in eval mode."""
+        super().train(mode)
+        self.backbone.network.eval()
+        for part in self.follow_mode:
+            part.train(mode)
+        return self
+
+    def parameter_counts(self) -> tuple[int, int]:
+        """(trainable, total) parameters of the student, teachers not counted."""
+        sizes = [(p.numel(), p.requires_grad) for p in self.parameters()]
+        return sum(n for n, tuned in sizes if tuned), sum(n for n, _ in sizes)

@@ -1,0 +1,57 @@
+"""A finished model in its own library's format, and its adapter in peft's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+
+from tether.errors import RequestError
+from tether.files import atomic
+from tether.models.heads import LinearHead
+from tether.models.model import MAIN, Model
+
+
+def main_head(model: Model) -> tuple[torch.Tensor, torch.Tensor]:
+    """Plain weight (C, D) and bias (C,) of the head that predicts, on the host."""
+    head = model.heads[MAIN]
+    if not isinstance(head, LinearHead):
+        raise RequestError(f"expected a linear head, got {type(head).__name__}; it has no plain weights to save")
+    weight, bias = head.folded()
+    return weight.cpu(), bias.cpu()
+
+
+def save_model(model: Model, folder: Path) -> None:
+    """Write `folder` whole, loadable without tether; adapters must have been merged."""
+    weight, bias = main_head(model)
+    with atomic(folder) as part:
+        part.mkdir()
+        model.backbone.save(part, weight, bias, model.classes)
+
+
+def save_adapter(model: Model, folder: Path, source: str) -> None:
+    """Write the peft adapter with the head beside it.
+
+    `peft.PeftModel.from_pretrained(base, folder)` loads it on the base network; `head.safetensors` holds
+    `weight` (C, D) and `bias` (C,) on the pooled features.
+    """
+    network: Any = model.backbone.network
+    weight, bias = main_head(model)
+    with atomic(folder) as part:
+        network.peft_config["default"].base_model_name_or_path = source
+        network.save_pretrained(part)
+        (part / "README.md").unlink(missing_ok=True)  # peft's card is a template of blanks
+        save_file({"weight": weight.contiguous(), "bias": bias.contiguous()}, part / "head.safetensors")
+        (part / "README.md").write_text(_adapter_note(source, model.classes), encoding="utf-8")
+
+
+def _adapter_note(source: str, classes: Sequence[str]) -> str:
+    return (
+        f"# LoRA adapter on {source}\n\n"
+        "Load it with `peft.PeftModel.from_pretrained(base, folder)`, where `base` is that model's network.\n"
+        "`head.safetensors` holds the linear head (`weight`, `bias`) on the pooled features; classes in order: "
+        f"{', '.join(classes)}.\n"
+    )

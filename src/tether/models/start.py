@@ -1,0 +1,79 @@
+"""M_0: a pretrained backbone with the head it starts from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+
+from tether.data import Examples
+from tether.data.once import once
+from tether.files import cache_dir
+from tether.models.backbone import Backbone
+from tether.models.heads import LinearHead, random_head
+from tether.models.load import Loaded
+from tether.models.model import MAIN, Model
+from tether.models.probe import Floats, fit_probe
+from tether.progress import bar
+
+PROBE_VERSION = 1  # raise when the recipe of the probe changes, so that cached ones are not used
+
+
+@dataclass(frozen=True)
+class ProbeData:
+    """What a linear probe is fitted and chosen on, with the data's fingerprint for the cache."""
+
+    train: Examples
+    id_val: Examples
+    fingerprint: str
+
+
+def random_start(loaded: Loaded, classes: Sequence[str], seed: int) -> Model:
+    """The backbone under a random head (METHODS 6, `ft`)."""
+    return Model(loaded.backbone, {MAIN: random_head(loaded.backbone.width, len(classes), seed)}, classes)
+
+
+def probe_start(loaded: Loaded, classes: Sequence[str], data: ProbeData, device: torch.device) -> Model:
+    """The backbone under its own head if that head has the task's classes, else under a linear probe."""
+    if loaded.head is not None and loaded.classes == tuple(classes):
+        return Model(loaded.backbone, {MAIN: loaded.head}, classes)
+    return Model(loaded.backbone, {MAIN: cached_probe(loaded, len(classes), data, device)}, classes)
+
+
+def cached_probe(loaded: Loaded, classes: int, data: ProbeData, device: torch.device) -> LinearHead:
+    """The probe from the cache, or fitted now; keyed by weights, data and recipe."""
+    parts = [loaded.fingerprint, type(loaded.backbone).__name__, data.fingerprint, classes, PROBE_VERSION]
+    name = sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+    def build(part: Path) -> None:
+        backbone = loaded.backbone
+        backbone.to(device)
+        with bar("linear probe: features", len(data.train) + len(data.id_val)) as progress:
+            train = _features(backbone, data.train, device, progress.advance)
+            val = _features(backbone, data.id_val, device, progress.advance)
+        with bar("linear probe: fit", 1) as progress:
+            probe = fit_probe(train, data.train.labels, val, data.id_val.labels, classes)
+            progress.advance()
+        about = {"strength": probe.strength, "temperature": probe.temperature, "nll": probe.nll}
+        save_file(probe.head.state_dict(), part, metadata={"tether": json.dumps(about)})
+
+    state = load_file(once(cache_dir() / "probes" / f"{name}.safetensors", build))
+    head = LinearHead(state["weight"].shape[1], state["weight"].shape[0])
+    head.load_state_dict(state)
+    return head
+
+
+def _features(backbone: Backbone, examples: Examples, device: torch.device, done: Callable[[float], None]) -> Floats:
+    parts = []
+    for start in range(0, len(examples), 64):
+        rows = range(start, min(start + 64, len(examples)))
+        with torch.no_grad():
+            parts.append(backbone.encode(examples.batch(rows).to(device)).features.double().cpu().numpy())
+        done(len(rows))
+    return np.concatenate(parts)

@@ -1,0 +1,195 @@
+"""The straight line: config -> data -> student -> teachers -> fit -> finish -> evaluate -> results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tether import methods
+from tether.config import Config, load_config
+from tether.data import DataBundle, load_data
+from tether.evaluate.measure import measure
+from tether.evaluate.predict import make_judge
+from tether.evaluate.suite import test_sets, validation_sets
+from tether.evaluate.summary import write_summary
+from tether.files import read_json
+from tether.finish import Finished, trained_state
+from tether.folder import begin, default_folder, is_done, write_classes, write_merge
+from tether.methods import Method
+from tether.models.load import Loaded, load_backbone
+from tether.models.model import Model
+from tether.models.save import save_adapter, save_model
+from tether.models.start import ProbeData, probe_start, random_start
+from tether.progress import bar, say
+from tether.report.card import write_card
+from tether.report.runs import read_run
+from tether.teachers import Making, Teacher, bind, prepare
+from tether.training import Engine, Fitted, fit
+from tether.tune.lora import has_adapters, merge_adapters
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run: its folder and the numbers of its summary."""
+
+    folder: Path
+    summary: Mapping[str, Any]
+
+
+def train(
+    config: str | Path | Mapping[str, Any] | Config, overrides: Sequence[str] = (), **changes: Any
+) -> Run:
+    """Fine-tune, finish and stress-test once; a finished run of the same config is found, not repeated.
+
+    Args:
+        config: a preset's name, a YAML path, a mapping, or a Config.
+        overrides: "key=value" as on the command line.
+        changes: top-level keys, such as method="rdft" or seed=1.
+
+    Raises:
+        RequestError: the request is wrong; nothing half-written stays.
+        Interrupted: after Ctrl-C; the same call goes on where it stopped.
+
+    Example:
+        >>> import tether
+        >>> tether.train("digits", method="lora", seed=0).summary["id_accuracy"]  # doctest: +SKIP
+        0.953
+    """
+    if not isinstance(config, Config):
+        config = load_config(config, [*overrides, *(f"{k}={_yaml(v)}" for k, v in changes.items())])
+    folder = Path(config.output) if config.output else default_folder(config)
+    if is_done(folder, config):
+        say(f"{folder} is finished already; its results are used")
+        return Run(folder, read_json(folder / "summary.json"))
+
+    method = methods.build(config.method.name, config.method.options)
+    data, engine, loaded = ingredients(config)
+    begin(folder, config)
+    write_classes(folder, data.classes)
+
+    prepared = prepare(method, making(config, data, engine, loaded), data.classes)
+    torch.manual_seed(config.seed)  # the adapters' initialisation
+    student = start(method.start, loaded, data, config.seed, engine)
+    groups = method.tuning.apply(student)
+    student.to(engine.device)
+    counts = student.parameter_counts()
+    teachers = bind(method, student, prepared)
+    origin = trained_state(student)
+
+    fitted = fit(
+        student, method, groups, data.train, {n: t.run for n, t in teachers.items()}, config.train, engine,
+        config.seed, folder, config.fingerprint(), config.method.name,
+    )  # fmt: skip
+    finished = finish(method, student, origin, config, data, engine)
+    write_merge(folder, finished)
+    if has_adapters(student):
+        save_adapter(student, folder / "adapter", loaded.source)
+        merge_adapters(student)
+    save_model(student, folder / "model")
+    evaluate_into(folder, student, method, config, data, engine, config.method.name)
+    summary = write_summary(
+        folder, config.method.name, config.seed, counts, fitted, teacher_seconds(teachers), finished
+    )
+    write_card(read_run(folder), folder / "README.md")
+    return Run(folder, summary)
+
+
+def ingredients(config: Config) -> tuple[DataBundle, Engine, Loaded]:
+    """Data at the model's picture size, the engine, and the pretrained backbone."""
+    data = load_data(config.data).sized(config.data.size or config.model.image_size)
+    return data, Engine(config.train.precision), load_backbone(config.model)
+
+
+def start(kind: str, loaded: Loaded, data: DataBundle, seed: int, engine: Engine) -> Model:
+    """The student at step 0."""
+    if kind == "random":
+        return random_start(loaded, data.classes, seed)
+    return probe_start(loaded, data.classes, ProbeData(data.train, data.id_val, data.fingerprint), engine.device)
+
+
+def making(config: Config, data: DataBundle, engine: Engine, loaded: Loaded) -> Making:
+    """What a trained teacher of this run would be made from; it loads weights of its own when asked."""
+    batch_size = config.evaluate.batch_size
+    return Making(
+        fresh=lambda kind: start(kind, load_backbone(config.model), data, config.seed, engine),
+        examples=data.train,
+        recipe=config.train,
+        engine=engine,
+        seed=config.seed,
+        made_from={"model": loaded.fingerprint, "reading": config.model.model_dump(), "data": data.fingerprint},
+        judge=make_judge(methods.softmax_main, validation_sets(data), engine, batch_size),
+    )
+
+
+def finish(
+    method: Method, student: Model, origin: Mapping[str, torch.Tensor], config: Config, data: DataBundle,
+    engine: Engine,
+) -> Finished:  # fmt: skip
+    """Apply the method's finish; what it may see are validation scores."""
+    sets = validation_sets(data)
+    with bar("choosing on validation", method.finish.judged) as progress:
+        judge = make_judge(method.predict, sets, engine, config.evaluate.batch_size, progress.advance)
+        return method.finish.apply(student, origin, method.start == "random", judge)
+
+
+def evaluate_into(
+    folder: Path, model: Model, method: Method, config: Config, data: DataBundle, engine: Engine, name: str
+) -> None:
+    """Stress-test the final model and write predictions, samples and results."""
+    wanted = config.evaluate
+    sets = test_sets(data, wanted.shifts, wanted.severities, wanted.limit)
+    about = {"run": folder.name, "method": name, "seed": config.seed}
+    measure(model, method.predict, sets, engine, wanted.batch_size, folder, about, "stress test")
+
+
+def teacher_seconds(teachers: Mapping[str, Teacher]) -> float:
+    """What the teachers' training cost, also when they were found in the cache."""
+    return sum(t.seconds for t in teachers.values())
+
+
+def evaluate(
+    model: str, config: str | Path | Mapping[str, Any] | Config, overrides: Sequence[str] = (), **changes: Any
+) -> Run:
+    """Stress-test a run, a saved folder or a hub model without training it.
+
+    A model whose head does not have the data's classes gets a linear probe on the training set.
+
+    Example:
+        >>> import tether
+        >>> tether.evaluate("runs/digits-lora_s0", "digits").summary["ood_accuracy"]  # doctest: +SKIP
+        0.61
+    """
+    if not isinstance(config, Config):
+        config = load_config(config, [*overrides, *(f"{k}={_yaml(v)}" for k, v in changes.items())])
+    raw = {**config.flat(), "model": {**config.model.model_dump(), "name": model}, "method": "linear_probe"}
+    config = load_config({**raw, "output": raw["output"] or f"runs/evaluate-{Path(model).name}"})
+    folder = Path(str(config.output))
+    if is_done(folder, config):
+        say(f"{folder} is finished already; its results are used")
+        return Run(folder, read_json(folder / "summary.json"))
+    data, engine, loaded = ingredients(config)
+    begin(folder, config)
+    write_classes(folder, data.classes)
+    own = loaded.head is not None and loaded.classes == data.classes
+    if not own:
+        say(f"{model} has no head for these classes; a linear probe on the training set gives it one")
+    student = start("probe", loaded, data, config.seed, engine)
+    student.to(engine.device)
+    method = methods.build("linear_probe", {})
+    evaluate_into(folder, student, method, config, data, engine, Path(model).name)
+    counts = (0, student.parameter_counts()[1])
+    summary = write_summary(
+        folder, Path(model).name, config.seed, counts, Fitted(0, 0.0, 0.0, 0), 0.0, Finished()
+    )
+    write_card(read_run(folder), folder / "README.md")
+    return Run(folder, summary)
+
+
+def _yaml(value: Any) -> str:
+    import yaml
+
+    return yaml.safe_dump(value, default_flow_style=True).removesuffix("\n").removesuffix("...").strip()

@@ -1,0 +1,30 @@
+"""From a method's teacher sources to runners."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tether.methods import Initial, Method, Saved, Trained
+from tether.models.model import Model
+from tether.teachers.initial import initial_teacher
+from tether.teachers.saved import saved_teacher
+from tether.teachers.trained import Making, Teacher, trained_teacher
+
+
+def prepare(method: Method, making: Making, classes: tuple[str, ...]) -> dict[str, Teacher]:
+    """Load or train every teacher that is a model of its own; the initial one is bound later."""
+    found: dict[str, Teacher] = {}
+    for name, source in method.teachers.items():
+        if isinstance(source, Trained):
+            found[name] = trained_teacher(name, source, making)
+        elif isinstance(source, Saved):
+            found[name] = saved_teacher(name, source.path, classes, making.engine)
+    return found
+
+
+def bind(method: Method, model: Model, prepared: Mapping[str, Teacher]) -> dict[str, Teacher]:
+    """All of a method's teachers by name; after the tuning and before the first step."""
+    return {
+        name: Teacher(initial_teacher(model, method.tuning)) if isinstance(source, Initial) else prepared[name]
+        for name, source in method.teachers.items()
+    }

@@ -1,0 +1,36 @@
+"""The initial teacher M_0: the student's own start."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+import torch
+
+from tether.batch import Batch, Output
+from tether.models.model import Model
+from tether.objective import Runner
+from tether.training import frozen_runner
+from tether.tune import Tuning
+from tether.tune.lora import adapters_off
+
+
+def initial_teacher(model: Model, tuning: Tuning) -> Runner:
+    """M_0 of a model that is about to train; call it after the tuning and before the first step.
+
+    Where the base weights stay frozen (LoRA, heads), M_0 is the same network with the adapters off and a
+    copy of the head: one copy of the base weights in memory (METHODS 1.1). Where they train, M_0 is a copy.
+    """
+    if not tuning.shares_base:
+        return frozen_runner(copy.deepcopy(model))
+    heads = copy.deepcopy(model.heads).eval()
+    for parameter in heads.parameters():
+        parameter.requires_grad_(False)
+
+    def run(batch: Batch, hidden: Sequence[int] = ()) -> Output:
+        with torch.no_grad(), adapters_off(model):
+            encoded = model.backbone.encode(batch, hidden)
+            logits = {name: head(encoded.features) for name, head in heads.items()}
+        return Output(encoded.features, logits, encoded.hidden, encoded.mask)
+
+    return run

@@ -1,0 +1,154 @@
+"""A teacher trained on the user's data when none is given, kept in the cache and used again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from tether import methods
+from tether.data import Examples
+from tether.errors import RequestError
+from tether.files import atomic, cache_dir, disk_errors, read_json, write_json
+from tether.finish import Judge, trained_state
+from tether.methods import Initial, Trained
+from tether.models.model import Model
+from tether.objective import Runner
+from tether.progress import say
+from tether.training import Engine, TrainConfig, fit, frozen_runner
+
+CONFIDENT = 0.99  # above this mean max-probability KD says little beyond the labels (METHODS 1.3)
+ASKED = 512  # training samples the confidence is read from
+
+
+@dataclass(frozen=True)
+class Making:
+    """What a trained teacher is made from.
+
+    Attributes:
+        fresh: builds the untrained model, given how its head starts ("probe" or "random").
+        examples: the training set.
+        recipe: how long and how fast; the run's own.
+        engine: device and precision.
+        seed: the run's seed, so that seeds of a comparison have teachers of their own.
+        made_from: fingerprints of model and data, for the cache's key.
+        judge: validation scores, for a teacher whose method merges.
+    """
+
+    fresh: Callable[[str], Model]
+    examples: Examples
+    recipe: TrainConfig
+    engine: Engine
+    seed: int
+    made_from: Mapping[str, Any]
+    judge: Judge
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A bound teacher, the seconds its training took, and whether it was found in the cache."""
+
+    run: Runner
+    seconds: float = 0.0
+    cached: bool = False
+    confidence: float | None = None
+
+
+def key(source: Trained, making: Making) -> str:
+    """The cache key: everything the teacher's weights depend on."""
+    recipe = making.recipe.model_dump(mode="json")
+    recipe.pop("checkpoint_every")
+    parts = {
+        "method": source.method,
+        "options": methods.options(source.method, source.options),
+        "recipe": recipe,
+        "seed": making.seed,
+        "precision": making.engine.precision,
+        **making.made_from,
+    }
+    return sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def trained_teacher(name: str, source: Trained, making: Making) -> Teacher:
+    """Load the teacher from the cache, or train it there first, resuming what was begun.
+
+    Raises:
+        RequestError: when the method needs teachers of its own, which would never end.
+    """
+    method = methods.build(source.method, source.options)
+    if any(not isinstance(t, Initial) for t in method.teachers.values()):
+        raise RequestError(
+            f"method.task_teacher: {source.method!r} needs a trained teacher itself; choose one that does "
+            "not, such as lp_ft or finetune"
+        )
+    fingerprint = key(source, making)
+    folder = cache_dir() / "teachers" / f"{source.method}-{fingerprint}"
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / ".lock"):  # of two runs that need the same teacher one trains and one waits
+        return _load(name, source, method, making, folder) or _train(name, source, method, making, folder, fingerprint)
+
+
+def _load(
+    name: str, source: Trained, method: methods.Method, making: Making, folder: Path
+) -> Teacher | None:
+    if not (folder / "teacher.json").is_file():
+        return None
+    try:
+        state = load_file(folder / "model.safetensors")
+    except (OSError, SafetensorError):
+        return None  # damaged: train it again
+    about = read_json(folder / "teacher.json")
+    model = making.fresh(method.start)
+    method.tuning.apply(model)  # adapters, if it has any, are part of the saved state
+    model.load_state_dict(state)
+    say(f"{name} teacher: {source.method} found in the cache")
+    run = frozen_runner(model.to(making.engine.device))
+    return Teacher(run, float(about["train_seconds"]), True, float(about["confidence"]))
+
+
+def _train(
+    name: str, source: Trained, method: methods.Method, making: Making, folder: Path, fingerprint: str
+) -> Teacher:
+    model = making.fresh(method.start)
+    torch.manual_seed(making.seed)
+    groups = method.tuning.apply(model)
+    origin = trained_state(model)
+    fitted = fit(
+        model, method, groups, making.examples, {}, making.recipe, making.engine, making.seed, folder,
+        fingerprint, f"{name} teacher ({source.method})",
+    )  # fmt: skip
+    method.finish.apply(model, origin, method.start == "random", making.judge)
+    run = frozen_runner(model)
+    confidence = mean_confidence(run, making.examples, making.engine)
+    if confidence > CONFIDENT:
+        say(
+            f"note: the {name} teacher is {confidence:.3f} sure of its training samples on average, so it "
+            "says little beyond the labels; train it for fewer epochs"
+        )
+    with atomic(folder / "model.safetensors") as part:
+        save_file({k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}, part)
+    # Written last: its presence says that the teacher is whole.
+    write_json(
+        folder / "teacher.json",
+        {"method": source.method, "train_seconds": fitted.train_seconds, "confidence": confidence},
+    )
+    return Teacher(run, fitted.train_seconds, False, confidence)
+
+
+def mean_confidence(run: Runner, examples: Examples, engine: Engine) -> float:
+    """Mean max-probability over the first training samples."""
+    total, count = 0.0, min(ASKED, len(examples))
+    for start in range(0, count, 64):
+        batch = examples.batch(range(start, min(start + 64, count))).to(engine.device)
+        logits = run(batch, ()).logits["main"].float()
+        total += float(torch.softmax(logits, -1).amax(-1).sum())
+    return total / count

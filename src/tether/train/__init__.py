@@ -1,1 +1,0 @@
-"""The loop: steps, checkpoints, progress."""

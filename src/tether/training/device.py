@@ -1,0 +1,61 @@
+"""Device, precision and several processes, by accelerate."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tether.objective import Runner
+
+
+class Engine:
+    """What the loop needs of accelerate.
+
+    Args:
+        precision: "fp32", "bf16", or "auto": bf16 on a GPU that has it, else fp32.
+
+    Example:
+        >>> Engine("fp32").autocast is not None
+        True
+    """
+
+    def __init__(self, precision: str = "auto") -> None:
+        from accelerate import Accelerator, DistributedDataParallelKwargs
+        from accelerate.state import AcceleratorState
+
+        if precision == "auto":
+            gpu = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+            precision = "bf16" if gpu else "fp32"
+        # The state is one a process and refuses a second precision; a grid of runs needs both in turn.
+        AcceleratorState._reset_state()
+        # A head or branch that no term uses has no gradient; DDP must not wait for it.
+        unused = DistributedDataParallelKwargs(find_unused_parameters=True)
+        self._accelerator: Any = Accelerator(
+            mixed_precision="bf16" if precision == "bf16" else "no", kwargs_handlers=[unused]
+        )
+        self.precision = precision
+        self.device: torch.device = self._accelerator.device
+        self.is_main: bool = self._accelerator.is_main_process
+
+    def prepare(self, model: nn.Module) -> Runner:
+        """Move the model to the device and wrap it for several processes."""
+        runner: Runner = self._accelerator.prepare_model(model)
+        return runner
+
+    def autocast(self) -> contextlib.AbstractContextManager[None]:
+        """The precision of the forward passes; losses compute in fp32 by themselves."""
+        context: contextlib.AbstractContextManager[None] = self._accelerator.autocast()
+        return context
+
+    def backward(self, loss: Tensor) -> None:
+        """Back-propagate."""
+        self._accelerator.backward(loss)
+
+    def share(self, rows: Sequence[int]) -> list[int]:
+        """This process's part of a step's rows."""
+        world, rank = self._accelerator.num_processes, self._accelerator.process_index
+        return list(rows[rank::world])

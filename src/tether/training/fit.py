@@ -1,0 +1,201 @@
+"""The loop: steps of a method on data. It names no method and knows no modality."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from tether.batch import Batch, Output
+from tether.data import Examples
+from tether.errors import Interrupted
+from tether.methods import Method
+from tether.models.model import Model
+from tether.objective import Plan, Runner, StepForwards, check_finite, evaluate_terms
+from tether.progress import bar
+from tether.shifts import Draws
+from tether.training import checkpoint, log
+from tether.training.checkpoint import Progressed
+from tether.training.device import Engine
+from tether.training.memory import peak_bytes, reset_peak
+from tether.training.order import step_indices
+from tether.training.recipe import TrainConfig
+from tether.training.stop import stop_on_signal
+from tether.tune import Groups
+
+LOGGED_ROWS = 1000  # about so many rows a run, however long it is
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What the training cost.
+
+    Attributes:
+        steps: optimiser steps.
+        train_seconds: wall clock over all of them, interrupted parts included.
+        step_seconds: median of one step in this process; 0 when none ran.
+        peak_memory_bytes: the most held while training.
+    """
+
+    steps: int
+    train_seconds: float
+    step_seconds: float
+    peak_memory_bytes: int
+
+
+def fit(
+    model: Model,
+    method: Method,
+    groups: Groups,
+    examples: Examples,
+    teachers: Mapping[str, Runner],
+    recipe: TrainConfig,
+    engine: Engine,
+    seed: int,
+    folder: Path,
+    fingerprint: str,
+    label: str,
+) -> Fitted:
+    """Train `model` in place; resume from the folder's checkpoint if it has one.
+
+    Each step's samples, draws and random state are functions of (seed, step), so a run that was killed and
+    resumed ends at exactly the weights of one that was not.
+
+    Args:
+        groups: trained parameters by group, as the method's tuning returned them.
+        teachers: name -> runner.
+        folder: of the run; `log.jsonl` and `checkpoints/` go there.
+        fingerprint: of everything the weights depend on.
+        label: for the progress bar.
+
+    Raises:
+        RequestError: a non-finite loss (term and step named), a checkpoint of another config, a full disk.
+        Interrupted: after Ctrl-C, with the state saved.
+    """
+    reset_peak(engine.device)
+    total = recipe.total_steps(len(examples)) if groups else 0
+    if total == 0:
+        return Fitted(0, 0.0, 0.0, peak_bytes(engine.device))
+    checkpoints = folder / "checkpoints"
+    parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
+    optimizer = make_optimizer(model, groups, recipe)
+    resumed = checkpoint.restore(checkpoints, parameters, optimizer, fingerprint)
+    start, spent = (resumed.step, resumed.seconds) if resumed else (0, 0.0)
+    log.cut(folder / "log.jsonl", start)
+    student = engine.prepare(model)
+    model.train()
+    durations: list[float] = []
+    plan: Plan | None = None
+    every = max(1, total // LOGGED_ROWS)
+    began = time.monotonic()
+    with stop_on_signal() as stop, bar(label, total) as progress:
+        progress.advance(start)
+        for step in range(start, total):
+            tick = time.monotonic()
+            rows = step_indices(step, len(examples), recipe.batch_size, seed)
+            batch = examples.batch(engine.share(rows)).to(engine.device)
+            micro = _split(batch, recipe.accumulate)
+            if plan is None:
+                plan = _trace(micro[0], method, student, teachers, model, Draws(seed, step))
+            torch.manual_seed(_step_seed(seed, step))
+            factor = recipe.factor(step, total)
+            for group in optimizer.param_groups:
+                group["lr"] = group["base_lr"] * factor
+            row: dict[str, float] = {}
+            loss = 0.0
+            for part in micro:
+                forwards = StepForwards(
+                    part, method.views, student, teachers, Draws(seed, step), model.backbone.taps(), plan
+                )
+                share = len(part) / len(batch)
+                with engine.autocast():
+                    result = evaluate_terms(method.terms, forwards, share)
+                check_finite(result, step)
+                engine.backward(result.loss)
+                loss += float(result.loss.detach())
+                for name, value in result.values.items():
+                    row[name] = row.get(name, 0.0) + share * float(value)
+            nn.utils.clip_grad_norm_(parameters.values(), recipe.clip)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            durations.append(time.monotonic() - tick)
+            progress.advance()
+            if engine.is_main and (step % every == 0 or step == total - 1):
+                weights = {t.name: t.weight for t in method.terms if t.weight != 0}
+                log.append(
+                    folder / "log.jsonl",
+                    {"step": step, "loss": loss, "lr": _rates(optimizer), "terms": row, "weights": weights},
+                )
+            done = step + 1
+            if done % recipe.checkpoint_every == 0 or done == total or stop.asked:
+                at = Progressed(done, spent + time.monotonic() - began, fingerprint)
+                if engine.is_main:
+                    checkpoint.save(checkpoints, parameters, optimizer, at)
+                if stop.asked and done < total:
+                    raise Interrupted(
+                        f"stopped after step {done} of {total}; the state is saved in {folder}. "
+                        "Run the same command again to go on."
+                    )
+    model.eval()
+    seconds = spent + (time.monotonic() - began if start < total else 0.0)
+    return Fitted(
+        steps=total,
+        train_seconds=seconds,
+        step_seconds=statistics.median(durations) if durations else seconds / total,
+        peak_memory_bytes=peak_bytes(engine.device),
+    )
+
+
+def make_optimizer(model: Model, groups: Groups, recipe: TrainConfig) -> torch.optim.AdamW:
+    """AdamW with a rate a group: the config's, or the backbone's own for that kind of group."""
+    parts: list[dict[str, Any]] = []
+    for name, parameters in groups.items():
+        rate = model.backbone.rates[name]
+        lr = (recipe.lr if recipe.lr is not None else rate.lr) * recipe.lr_scale
+        decay = recipe.weight_decay if recipe.weight_decay is not None else rate.weight_decay
+        parts.append({"params": parameters, "lr": lr, "base_lr": lr, "weight_decay": decay, "name": name})
+    return torch.optim.AdamW(parts, betas=(0.9, 0.999))
+
+
+def _rates(optimizer: torch.optim.Optimizer) -> dict[str, float]:
+    return {group["name"]: group["lr"] for group in optimizer.param_groups}
+
+
+def _split(batch: Batch, parts: int) -> list[Batch]:
+    """Equal micro-batches, in order."""
+    size = -(-len(batch) // parts)
+    return [batch.take(range(i, min(i + size, len(batch)))) for i in range(0, len(batch), size)]
+
+
+def _trace(
+    batch: Batch, method: Method, student: Runner, teachers: Mapping[str, Runner], model: Model, draws: Draws
+) -> Plan:
+    """Run the terms once without a gradient to learn which forwards they ask for."""
+    forwards = StepForwards(batch, method.views, student, teachers, draws, model.backbone.taps())
+    with torch.no_grad():
+        evaluate_terms(method.terms, forwards)
+    return forwards.traced
+
+
+def _step_seed(seed: int, step: int) -> int:
+    return (seed * 1_000_003 + step * 7919 + 17) % 2**63
+
+
+def frozen_runner(model: Model) -> Runner:
+    """A teacher made of a whole model of its own: eval mode, no gradient, never trained."""
+    model.eval()
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+
+    def run(batch: Batch, hidden: Sequence[int] = ()) -> Output:
+        with torch.no_grad():
+            output: Output = model(batch, hidden)
+        return output
+
+    return run

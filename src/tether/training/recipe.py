@@ -1,0 +1,51 @@
+"""How long and how fast: the `train:` part of a config, and the learning-rate schedule."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class TrainConfig(BaseModel):
+    """The optimisation; AdamW (0.9, 0.999), cosine with 5% warm-up, gradient norm clipped at 1 (METHODS 1.10).
+
+    Attributes:
+        epochs: passes over the training set; not used when `steps` is given.
+        steps: optimiser steps.
+        batch_size: samples a step.
+        accumulate: micro-batches a step is split into, for memory.
+        lr: of everything, or null for the model's own rates for backbone, adapter and head.
+        lr_scale: multiplies every rate.
+        weight_decay: of everything, or null for the model's own.
+        clip: largest gradient norm.
+        warmup: fraction of the steps with a linearly rising rate.
+        precision: "fp32", "bf16" autocast, or "auto": bf16 on a GPU that has it, else fp32.
+        checkpoint_every: steps between checkpoints; a killed run loses at most so many.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    epochs: int = Field(default=3, ge=1)
+    steps: int | None = Field(default=None, ge=1)
+    batch_size: int = Field(default=64, ge=1)
+    accumulate: int = Field(default=1, ge=1)
+    lr: float | None = Field(default=None, gt=0)
+    lr_scale: float = Field(default=1.0, gt=0)
+    weight_decay: float | None = Field(default=None, ge=0)
+    clip: float = Field(default=1.0, gt=0)
+    warmup: float = Field(default=0.05, ge=0, lt=1)
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    checkpoint_every: int = Field(default=100, ge=1)
+
+    def total_steps(self, samples: int) -> int:
+        """Optimiser steps over a training set of this size; a last short batch counts."""
+        return self.steps if self.steps is not None else self.epochs * math.ceil(samples / self.batch_size)
+
+    def factor(self, step: int, total: int) -> float:
+        """What the base rate is multiplied with at a step in [0, total)."""
+        warm = max(1, round(self.warmup * total)) if self.warmup > 0 else 0
+        if step < warm:
+            return (step + 1) / warm
+        return 0.5 * (1.0 + math.cos(math.pi * (step - warm) / max(1, total - warm)))

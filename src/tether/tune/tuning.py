@@ -1,0 +1,78 @@
+"""What trains: a tuning marks parameters and returns them by group."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from torch import nn
+
+from tether.models.model import Model
+
+Groups = Mapping[str, list[nn.Parameter]]
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """A named function from a model to its trained parameters.
+
+    Attributes:
+        name: shown in tables and the resolved config.
+        apply: sets `requires_grad`, may add parts, returns group name -> parameters. The group names
+            ("backbone", "adapter", "head") choose the default learning rates (see `Backbone.rates`).
+        shares_base: True when the base weights stay as they were, so that the initial model is this one
+            with the added parts switched off, and needs no copy.
+    """
+
+    name: str
+    apply: Callable[[Model], Groups]
+    shares_base: bool
+
+
+def freeze(model: Model) -> None:
+    """No parameter of the model trains."""
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+
+
+def _released(module: nn.Module) -> list[nn.Parameter]:
+    parameters = list(module.parameters())
+    for parameter in parameters:
+        parameter.requires_grad_(True)
+    return parameters
+
+
+def nothing() -> Tuning:
+    """Train nothing: the model stays as it starts (probe or zero-shot head)."""
+
+    def apply(model: Model) -> Groups:
+        freeze(model)
+        return {}
+
+    return Tuning("nothing", apply, shares_base=True)
+
+
+def heads() -> Tuning:
+    """Train the heads on frozen features."""
+
+    def apply(model: Model) -> Groups:
+        freeze(model)
+        return {"head": _released(model.heads)}
+
+    return Tuning("heads", apply, shares_base=True)
+
+
+def full() -> Tuning:
+    """Train everything; batch-norm statistics stay frozen (METHODS 1.10)."""
+
+    def apply(model: Model) -> Groups:
+        freeze(model)
+        backbone = _released(model.backbone.network)
+        return {"backbone": backbone, "head": _released(model.heads)}
+
+    return Tuning("full", apply, shares_base=False)
+
+
+def release_heads(model: Model) -> list[nn.Parameter]:
+    """Make the heads trainable and return their parameters; for tunings that add parts below them."""
+    return _released(model.heads)
