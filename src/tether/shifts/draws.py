@@ -1,0 +1,113 @@
+"""Random numbers that belong to a sample, not to a place in a batch."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import random
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+# The odd constant that steps a splitmix64 sequence (2^64 divided by the golden ratio), as a signed int64.
+_STEP = 0x9E3779B97F4A7C15 - (1 << 64)
+# The two multipliers of splitmix64's output function (Steele, Lea and Flood 2014), as signed int64.
+_MULTIPLIERS = (0xBF58476D1CE4E5B9 - (1 << 64), 0x94D049BB133111EB - (1 << 64))
+
+
+def _shift_right(words: Tensor, bits: int) -> Tensor:
+    """Logical shift: torch's >> on int64 copies the sign bit in, so it is masked off again."""
+    return (words >> bits).bitwise_and_((1 << (64 - bits)) - 1)
+
+
+def scramble(words: Tensor, salt: int = 0) -> Tensor:
+    """Map each int64 word to another, one to one, so that near inputs give unrelated outputs.
+
+    Args:
+        words: int64, any shape.
+        salt: another salt gives another, unrelated word for the same input.
+
+    Returns:
+        int64 words of the same shape; the same on every device.
+    """
+    salt_word = (salt * _STEP + (1 << 63)) % (1 << 64) - (1 << 63)
+    out = words + salt_word
+    out = out ^ _shift_right(out, 30)
+    out = out.mul_(_MULTIPLIERS[0])
+    out ^= _shift_right(out, 27)
+    out = out.mul_(_MULTIPLIERS[1])
+    out ^= _shift_right(out, 31)
+    return out
+
+
+def unit(words: Tensor) -> Tensor:
+    """Turn int64 words into float32 in [0, 1): their top 24 bits, which float32 holds exactly."""
+    return _shift_right(words, 40).to(torch.float32).mul_(2.0**-24)
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Random numbers keyed by (sample id, name, seed, step) and the element's index.
+
+    Nothing else enters: not the batch's size or order, the number of workers, the device, or any
+    global generator (METHODS section 0: a shift is reproducible from sample, name and seed).
+    `uniform` and `integers` agree to the bit on every device, `normal` to float32 rounding.
+
+    Attributes:
+        seed: any integer.
+        step: the training step, so that a sample meets new draws in each epoch; 0 in evaluation.
+
+    Example:
+        >>> both = Draws(seed=0).uniform(torch.tensor([7, 8]), (3,), "noise")
+        >>> torch.equal(both[1:], Draws(seed=0).uniform(torch.tensor([8]), (3,), "noise"))
+        True
+    """
+
+    seed: int
+    step: int = 0
+
+    def spawn(self, name: str) -> Draws:
+        """Unrelated draws for a part called `name`, which may then use any names of its own."""
+        return Draws(self._key(f"spawn/{name}", with_step=False), self.step)
+
+    def words(self, ids: Tensor, shape: tuple[int, ...], name: str) -> Tensor:
+        """Raw 64-bit words, (B, *shape) int64, for ids (B,); what the other draws are made of."""
+        key = self._key(name)
+        start = scramble(scramble(ids.to(torch.int64) ^ key), 1)  # (B,)
+        index = torch.arange(math.prod(shape), device=ids.device, dtype=torch.int64) * _STEP
+        return scramble(start[:, None] + index).view(len(ids), *shape)
+
+    def uniform(self, ids: Tensor, shape: tuple[int, ...], name: str) -> Tensor:
+        """Uniform in [0, 1), (B, *shape) float32."""
+        return unit(self.words(ids, shape, name))
+
+    def normal(self, ids: Tensor, shape: tuple[int, ...], name: str) -> Tensor:
+        """Standard normal, (B, *shape) float32, by the Box-Muller transform; |z| stays below 5.9."""
+        count = math.prod(shape)
+        words = self.words(ids, ((count + 1) // 2,), name)  # one word makes two normals
+        # Half a step above unit(): the logarithm never sees 0.
+        radius = (unit(words) + 2.0**-25).log_().mul_(-2.0).sqrt_()
+        angle = unit(words << 32).mul_(2.0 * math.pi)
+        pairs = torch.stack([radius * angle.cos(), radius * angle.sin()], dim=-1)
+        return pairs.flatten(1)[:, :count].reshape(len(ids), *shape)
+
+    def integers(self, ids: Tensor, low: int, high: int, shape: tuple[int, ...], name: str) -> Tensor:
+        """Uniform integers low <= k < high, (B, *shape) int64.
+
+        Raises:
+            ValueError: when the range is empty or wider than 2^31.
+        """
+        if not 0 < high - low <= 1 << 31:
+            raise ValueError(f"expected low < high <= low + 2**31, got low={low}, high={high}")
+        # Multiply and shift: the bias, at most width / 2^32, is far below what any batch can show.
+        return (_shift_right(self.words(ids, shape, name), 32) * (high - low) >> 32) + low
+
+    def rng(self, sample_id: int, name: str) -> random.Random:
+        """Python's own generator for one sample, for text, where a tensor of draws does not fit."""
+        return random.Random(self._key(f"rng/{sample_id}/{name}"))
+
+    def _key(self, name: str, with_step: bool = True) -> int:
+        """A stable signed 64-bit number (Python's own hash() differs between processes)."""
+        text = f"{self.seed}/{self.step if with_step else '-'}/{name}"
+        return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little", signed=True)

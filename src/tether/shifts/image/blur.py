@@ -1,0 +1,63 @@
+"""Blurs by convolution (METHODS section 5.1)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from tether.shifts.draws import Draws
+from tether.shifts.image import tables
+from tether.shifts.on_pixels import on_pixels
+from tether.shifts.shift import Shift
+
+
+def gaussian_weights(sigma: float, radius: int) -> Tensor:
+    """A sampled Gaussian that sums to 1, (2 * radius + 1,) float32."""
+    at = torch.arange(-radius, radius + 1, dtype=torch.float64)
+    weights = torch.exp(-0.5 * (at / sigma) ** 2)
+    return (weights / weights.sum()).float()
+
+
+def disk(radius: float, alias_sigma: float) -> Tensor:
+    """An out-of-focus lens: a disk of pixels, softened by a 3x3 (radius <= 8) or 5x5 Gaussian.
+
+    The original softens inside an array that a radius of 8 or more fills to its border; this one
+    has room around the disk, so that the weights always sum to 1.
+
+    Returns:
+        (K, K) float32 with K odd.
+    """
+    soft = gaussian_weights(alias_sigma, 1 if radius <= 8 else 2)
+    reach = math.floor(radius) + len(soft) // 2
+    at = torch.arange(-reach, reach + 1, dtype=torch.float32)
+    inside = (at[:, None] ** 2 + at[None, :] ** 2 <= radius**2).float()
+    kernel = F.conv2d(inside[None, None] / inside.sum(), torch.outer(soft, soft)[None, None], padding="same")
+    return kernel[0, 0]
+
+
+def _filter(x: Tensor, kernel: Tensor, border: str) -> Tensor:
+    """Convolve every channel with one (K, L) kernel of odd sizes."""
+    tall, wide = kernel.shape[0] // 2, kernel.shape[1] // 2
+    padded = F.pad(x, (wide, wide, tall, tall), mode=border)
+    # Channels as separate one-channel images: faster here than grouped convolution.
+    flat = padded.flatten(0, 1)[:, None]
+    return F.conv2d(flat, kernel.to(x)[None, None]).view_as(x)
+
+
+def _defocus(x: Tensor, severity: int, ids: Tensor, draws: Draws) -> Tensor:
+    return _filter(x, disk(*tables.DEFOCUS_BLUR.at(x, severity)), "reflect")
+
+
+def _gaussian(x: Tensor, severity: int, ids: Tensor, draws: Draws) -> Tensor:
+    sigma = tables.GAUSSIAN_BLUR.at(x, severity)
+    weights = gaussian_weights(sigma, round(4 * sigma))  # four sigma out, as the original's library does
+    return _filter(_filter(x, weights[None, :], "replicate"), weights[:, None], "replicate")
+
+
+SHIFTS = (
+    Shift("defocus_blur", "blur", "image", "a lens out of focus", on_pixels(_defocus)),
+    Shift("gaussian_blur", "extra_blur", "image", "Gaussian blur", on_pixels(_gaussian)),
+)

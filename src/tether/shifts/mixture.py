@@ -1,0 +1,110 @@
+"""What training sees: every sample shifted by a shift and a severity of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tether.batch import Batch, concatenate
+from tether.errors import RequestError
+from tether.shifts.draws import Draws
+from tether.shifts.registry import default_names, resolve
+from tether.shifts.shift import SEVERITIES, Modality, Shift, modality_of
+
+# (batch, model, teachers, draws) -> the view of the batch. A shift made against the model itself, an
+# adversarial one, needs the middle two; a mixture does not.
+View = Callable[[Batch, Any, Any, Draws], Batch]
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """A View that draws one shift and one severity per sample; made by `mixture`.
+
+    Attributes:
+        shifts: what it draws from; None for the default train shifts of the batch's own modality.
+        severities: drawn with equal chances.
+        weights: chances of the shifts, summing to 1; None for equal ones.
+    """
+
+    shifts: tuple[Shift, ...] | None
+    severities: tuple[int, ...]
+    weights: tuple[float, ...] | None
+
+    def among(self, modality: Modality) -> tuple[Shift, ...]:
+        """The shifts that a batch of this modality may get."""
+        return resolve(default_names("train", modality)) if self.shifts is None else self.shifts
+
+    def __call__(self, batch: Batch, model: Any, teachers: Any, draws: Draws) -> Batch:
+        """The view: the same ids in the same order, shifted. Model and teachers are not read."""
+        shifts = self.among(modality_of(batch))
+        if len(batch) == 0:
+            return batch
+        draws = draws.spawn("mixture")
+        which = self._shift_of(batch.ids, len(shifts), draws)
+        how = draws.integers(batch.ids, 0, len(self.severities), (), "severity")
+        groups: dict[tuple[int, int], list[int]] = {}
+        for row, pair in enumerate(zip(which.tolist(), how.tolist(), strict=True)):
+            groups.setdefault(pair, []).append(row)
+        parts = [shifts[s](batch.take(rows), self.severities[k], draws) for (s, k), rows in groups.items()]
+        place = [row for rows in groups.values() for row in rows]
+        return concatenate(parts).take(sorted(range(len(place)), key=place.__getitem__))
+
+    def _shift_of(self, ids: Tensor, count: int, draws: Draws) -> Tensor:
+        """Index of each sample's shift, (B,) int64."""
+        if self.weights is None:
+            return draws.integers(ids, 0, count, (), "shift")
+        bounds = torch.tensor(self.weights, dtype=torch.float64, device=ids.device).cumsum(0)[:-1]
+        return torch.bucketize(draws.uniform(ids, (), "shift").double(), bounds, right=True)
+
+
+def mixture(
+    names: Sequence[str | Shift] | None = None,
+    severities: Sequence[int] = (1, 2, 3),
+    weights: Sequence[float] | None = None,
+) -> Mixture:
+    """A view in which each sample draws its own shift and severity.
+
+    Args:
+        names: shifts of one modality, by name or as a Shift; None for the default train shifts of
+            whatever the batch holds.
+        severities: 1 to 5, drawn with equal chances; 0 may stand for samples left clean.
+        weights: how often each named shift is drawn, relative to the others.
+
+    Raises:
+        RequestError: on an unknown name, mixed modalities, or severities or weights that make no sense.
+
+    Example:
+        >>> view = mixture(["augmix", "geometry"], severities=[3])
+        >>> view(batch, None, None, Draws(seed=0, step=12)).x.shape == batch.x.shape
+        True
+    """
+    shifts = None if names is None else resolve(names)
+    if shifts is not None and len({s.modality for s in shifts}) != 1:
+        got = ", ".join(f"{s.name} ({s.modality})" for s in shifts) or "none"
+        raise RequestError(
+            f"expected shifts of one modality, at least one, got {got}; list images' or texts' only"
+        )
+    if not severities or any(isinstance(s, bool) or s not in (0, *SEVERITIES) for s in severities):
+        raise RequestError(
+            f"expected severities of 0 to 5, at least one, got {list(severities)}; try [1, 2, 3]"
+        )
+    if weights is None:
+        return Mixture(shifts, tuple(severities), None)
+    if shifts is None or len(weights) != len(shifts):
+        raise RequestError(
+            f"expected one weight per named shift, got {len(weights)} for {len(shifts or ())} names; "
+            "name the shifts that the weights belong to"
+        )
+    total = float(sum(weights))
+    if not all(w >= 0 for w in weights) or not 0 < total < float("inf"):
+        raise RequestError(f"expected weights of at least 0, not all 0, got {list(weights)}; raise one")
+    return Mixture(shifts, tuple(severities), tuple(float(w) / total for w in weights))
+
+
+def names_of(view: View, modality: Modality) -> tuple[str, ...]:
+    """Names of the shifts that a view trains on, for the report; () for a view that is no mixture."""
+    return tuple(s.name for s in view.among(modality)) if isinstance(view, Mixture) else ()

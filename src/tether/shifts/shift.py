@@ -1,0 +1,80 @@
+"""Shift: one named way to move a batch away from the distribution it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor
+
+from tether.batch import Batch
+from tether.errors import RequestError
+from tether.shifts.draws import Draws
+
+Modality = Literal["image", "text"]
+SEVERITIES = (1, 2, 3, 4, 5)
+
+
+def modality_of(batch: Batch) -> Modality:
+    """Say what a batch holds.
+
+    Raises:
+        RequestError: when it was embedded already; shifts work on what every model can read.
+    """
+    if batch.space != "raw":
+        raise RequestError(
+            f"expected a raw batch of pixels or strings, got one in the space {batch.space!r}; "
+            "apply shifts before the backbone's embed"
+        )
+    return "image" if isinstance(batch.x, Tensor) else "text"
+
+
+@dataclass(frozen=True)
+class Shift:
+    """A named shift with severities 1 to 5 (METHODS section 5, common contract); 0 is the identity.
+
+    Attributes:
+        name: what configs and reports call it.
+        family: shifts that share an operator; a family is trained on or tested on, never both.
+        modality: "image" (pixels in [0, 1], (B, 3, H, W) float) or "text" (B strings).
+        summary: one line for `tether list shifts`.
+        apply: the work, called with severity 1..5 only. It keeps ids, y, group, and for images
+            shape, dtype, device and range. `on_pixels` and `on_strings` make such a function.
+        label_preserving: whether the label of the clean sample still holds.
+
+    Example:
+        >>> dim = Shift("dim", "mine", "image", "half the light", on_pixels(lambda x, s, ids, d: x / 2))
+        >>> dim(batch, severity=1, draws=Draws(seed=0)).x.max() <= 0.5
+        tensor(True)
+    """
+
+    name: str
+    family: str
+    modality: Modality
+    summary: str
+    apply: Callable[[Batch, int, Draws], Batch]
+    label_preserving: bool = True
+
+    def __call__(self, batch: Batch, severity: int, draws: Draws) -> Batch:
+        """The shifted batch.
+
+        The draws do not depend on the severity: a sample gets the same noise pattern, only more of
+        it, so severities can be compared sample by sample.
+
+        Raises:
+            RequestError: when the severity is not one of 0..5, or the batch is of another modality.
+        """
+        if isinstance(severity, bool) or severity not in (0, *SEVERITIES):
+            raise RequestError(
+                f"{self.name}: expected a severity of 1 to 5 (0 for none), got {severity!r}; "
+                "choose one of them"
+            )
+        if (found := modality_of(batch)) != self.modality:
+            raise RequestError(
+                f"{self.name}: expected a batch of {self.modality}s, got {found}s; "
+                f"choose a shift made for {found}s"
+            )
+        if severity == 0 or len(batch) == 0:
+            return batch
+        return self.apply(batch, severity, draws.spawn(self.name))
