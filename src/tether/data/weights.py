@@ -46,9 +46,7 @@ def _efficientnet_lite0(progress: Progress | None) -> Path:
         # The one place in tether that reads a pickle: the package carries no other form. Its sha256 was
         # checked against the pinned one before it was unpacked, `weights_only` admits tensors and plain
         # containers alone, and from here on only the safetensors file is read.
-        state = torch.load(
-            source / "efficientnet-lite0-57934424.pth", map_location="cpu", weights_only=True
-        )
+        state = torch.load(source / "efficientnet-lite0-57934424.pth", map_location="cpu", weights_only=True)
         part.mkdir()
         tensors = {key: value.contiguous() for key, value in state.items()}
         save_file(tensors, part / "model.safetensors", metadata={"format": "pt"})
