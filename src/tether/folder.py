@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
 
 from tether.config import Config, parse
+from tether.data import DataBundle
 from tether.errors import RequestError
 from tether.files import write_json, write_text
 from tether.finish import Finished
@@ -75,9 +75,18 @@ def begin(folder: Path, config: Config) -> None:
         write_text(folder / CONFIG, command + yaml.safe_dump(config.flat(), sort_keys=False))
 
 
-def write_classes(folder: Path, classes: Sequence[str]) -> None:
-    """`classes.json`: names in the order of the labels."""
-    write_json(folder / "classes.json", list(classes))
+def write_data(folder: Path, data: DataBundle) -> None:
+    """`classes.json`, names in the order of the labels, and `data.json`, what the run's data were."""
+    write_json(folder / "classes.json", list(data.classes))
+    about = {
+        "name": data.name,
+        "fingerprint": data.fingerprint,
+        "picture_size": data.train.read.size,
+        "sizes": {name: len(examples) for name, examples in data.sets().items()},
+        "skipped": data.skipped,
+        "dropped": data.dropped,
+    }
+    write_json(folder / "data.json", about)
 
 
 def write_merge(folder: Path, finished: Finished) -> None:

@@ -12,7 +12,6 @@ import torch
 from tether.data.inputs import read_inputs
 from tether.errors import RequestError
 from tether.files import read_json
-from tether.folder import written_config
 from tether.models.config import ModelConfig
 from tether.models.load import load_backbone
 from tether.models.model import MAIN, Model
@@ -84,7 +83,6 @@ def predict(run: str | Path, inputs: Sequence[str], column: str | None = None, b
 
 def picture_size(run: Path) -> int:
     """The side that the run's pictures were resized to; the model's default for other folders."""
-    if (run / "config.yaml").is_file():
-        config = written_config(run)
-        return config.data.size or config.model.image_size
+    if (run / "data.json").is_file():
+        return int(read_json(run / "data.json")["picture_size"] or 224)
     return ModelConfig(name=str(run)).image_size

@@ -18,7 +18,7 @@ from tether.evaluate.suite import test_sets, validation_sets
 from tether.evaluate.summary import write_summary
 from tether.files import read_json
 from tether.finish import Finished, trained_state
-from tether.folder import begin, default_folder, is_done, write_classes, write_merge
+from tether.folder import begin, default_folder, is_done, write_data, write_merge
 from tether.methods import Method
 from tether.models.load import Loaded, load_backbone
 from tether.models.model import Model
@@ -69,7 +69,7 @@ def train(
     method = methods.build(config.method.name, config.method.options)
     data, engine, loaded = ingredients(config)
     begin(folder, config)
-    write_classes(folder, data.classes)
+    write_data(folder, data)
 
     prepared = prepare(method, making(config, data, engine, loaded), data.classes)
     torch.manual_seed(config.seed)  # the adapters' initialisation
@@ -100,7 +100,9 @@ def train(
 
 def ingredients(config: Config) -> tuple[DataBundle, Engine, Loaded]:
     """Data at the model's picture size, the engine, and the pretrained backbone."""
-    data = load_data(config.data).sized(config.data.size or config.model.image_size)
+    data = load_data(config.data)
+    if data.train.read.size is None:  # neither the config nor the preset says; texts do not care
+        data = data.at(config.model.image_size)
     return data, Engine(config.train.precision), load_backbone(config.model)
 
 
@@ -173,7 +175,7 @@ def evaluate(
         return Run(folder, read_json(folder / "summary.json"))
     data, engine, loaded = ingredients(config)
     begin(folder, config)
-    write_classes(folder, data.classes)
+    write_data(folder, data)
     own = loaded.head is not None and loaded.classes == data.classes
     if not own:
         say(f"{model} has no head for these classes; a linear probe on the training set gives it one")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tether import shifts
 from tether.batch import Batch
 from tether.data import DataBundle, Examples
-from tether.shifts import Draws, Shift
+from tether.shifts import Draws, Role, Shift
 
 # Test sets are the same for every method, training seed and machine.
 EVALUATION_SEED = 0
@@ -50,12 +50,12 @@ def first(examples: Examples, limit: int | None) -> Examples:
     return examples.subset([i * len(examples) // limit for i in range(limit)])
 
 
-def shift_names(bundle: DataBundle, role: str, chosen: Sequence[str] | None) -> tuple[str, ...]:
+def shift_names(bundle: DataBundle, role: Role, chosen: Sequence[str] | None) -> tuple[str, ...]:
     """The synthetic shifts of a role: as asked, else the data's own, else the defaults for such samples."""
     own = {"train": bundle.train_shifts, "val": bundle.val_shifts, "test": bundle.test_shifts}[role]
     if chosen is not None:
         return tuple(chosen)
-    return tuple(own) if own is not None else shifts.defaults_for(bundle.id_test.batch([0]), role)
+    return tuple(own) if own is not None else shifts.default_names(role, shifts.modality_of(bundle.id_test.batch([0])))
 
 
 def test_sets(

@@ -12,7 +12,8 @@ from torch import Tensor
 from tether.batch import Output
 from tether.finish import Finish, keep
 from tether.models.model import MAIN
-from tether.objective import Term, View
+from tether.objective import Term
+from tether.shifts import View
 from tether.tune import Tuning
 
 

@@ -2,7 +2,7 @@
 
 from tether.objective.divergences import cross_entropy, distillation, kl
 from tether.objective.features import feature_distance, nmse
-from tether.objective.forwards import CLEAN, Forwards, Plan, Runner, StepForwards, View
+from tether.objective.forwards import CLEAN, Forwards, Plan, Runner, StepForwards
 from tether.objective.rar import rar
 from tether.objective.terms import Term, activation, ce, features, gate, kd, robust
 from tether.objective.total import Total, check_finite, evaluate_terms
@@ -15,7 +15,6 @@ __all__ = [
     "StepForwards",
     "Term",
     "Total",
-    "View",
     "activation",
     "ce",
     "check_finite",

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 
 from tether.batch import Batch, Output, concatenate
-from tether.shifts import Draws
+from tether.shifts import Draws, View
 
 CLEAN = "clean"
 
 Runner = Callable[[Batch, Sequence[int]], Output]  # a student or teacher: batch, block indices -> output
-View = Callable[[Batch, Any, Mapping[str, Runner], Draws], Batch]  # (clean, student, teachers, draws) -> view
 
 
 class Forwards(Protocol):

@@ -1,0 +1,22 @@
+"""What every test shares: single-threaded maths, no network, a cache of its own."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A test that is no integration test never reads or writes the user's cache."""
+    if "integration" not in request.keywords:
+        monkeypatch.setenv("TETHER_CACHE", str(tmp_path / "cache"))
+    yield
