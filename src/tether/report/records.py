@@ -1,0 +1,108 @@
+"""A run as plain data: what the report works on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tether.evaluate.headline import SetKey
+from tether.evaluate.metrics import Array, Floats, correct
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One row of `results.jsonl`; accuracies are fractions."""
+
+    evalset: str
+    kind: str
+    severity: int
+    metric: str
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Predictions on one evaluation set, in order of the sample ids.
+
+    Attributes:
+        key: name, kind and severity of the set.
+        ids: (N,) int64.
+        labels: (N,) int64.
+        probabilities: (N, C) float32.
+    """
+
+    key: SetKey
+    ids: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    probabilities: Array
+
+    def correct(self) -> Floats:
+        """1.0 for each right example, (N,)."""
+        return correct(self.probabilities, self.labels)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One example of a set to show to a reader: a text, or a PNG in base64."""
+
+    key: SetKey
+    label: int
+    text: str | None
+    image: str | None
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run folder.
+
+    Attributes:
+        folder: where it was read from.
+        method: the method's name.
+        seed: its seed.
+        summary: `summary.json`; `number` reads a value that may be missing.
+        config: `config.yaml`, parsed; `config_text` as written.
+        classes: class names by label.
+        sets: predictions, sorted by set.
+        results: measurements as the run wrote them.
+        log: rows of `log.jsonl`.
+        merge: rows of `merge.jsonl`; empty without one.
+        samples: examples to show; empty without them.
+        problems: what could not be read, one sentence each.
+    """
+
+    folder: Path
+    method: str
+    seed: int
+    summary: Mapping[str, Any]
+    config: Mapping[str, Any]
+    config_text: str
+    classes: tuple[str, ...]
+    sets: tuple[Predictions, ...]
+    results: tuple[Measurement, ...]
+    log: tuple[Mapping[str, Any], ...]
+    merge: tuple[Mapping[str, Any], ...]
+    samples: tuple[Sample, ...]
+    problems: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Method and seed, as a heading."""
+        return f"{self.method}, seed {self.seed}"
+
+    @property
+    def keys(self) -> tuple[SetKey, ...]:
+        """The evaluation sets, sorted."""
+        return tuple(s.key for s in self.sets)
+
+    def number(self, key: str) -> float:
+        """A number of the summary; NaN where it is missing or null."""
+        value = self.summary.get(key)
+        return float(value) if isinstance(value, int | float) else float("nan")

@@ -1,0 +1,146 @@
+"""Reads each file of a run folder: what is needed or an error, what is optional or a noted problem."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+
+from tether.errors import RequestError
+from tether.evaluate.headline import KINDS, SetKey
+from tether.files import read_json
+from tether.report.records import Measurement, Predictions, Sample
+
+
+def read_mapping(path: Path) -> Mapping[str, Any]:
+    """A JSON object, or an error."""
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise RequestError(
+            f"{path}: expected a JSON object, got {type(value).__name__}; run the command again"
+        )
+    return value
+
+
+def read_lines(
+    path: Path, problems: list[str], optional: bool = False
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Number and value of every whole line of a JSONL file; the others become problems."""
+    if not path.is_file():
+        if not optional:
+            problems.append(f"{path}: missing")
+        return
+    for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError:  # also a character cut in two
+            row = None
+        if isinstance(row, dict):
+            yield number, row
+        else:
+            problems.append(f"{path}: line {number} is cut off or not an object, left out")
+
+
+def read_results(path: Path, problems: list[str]) -> tuple[Measurement, ...]:
+    """The whole rows of `results.jsonl`."""
+    if not path.is_file():
+        raise RequestError(f"expected the file {path}, but there is none; finish the run first")
+    rows = []
+    for number, row in read_lines(path, problems):
+        try:
+            low, high = (float("nan") if row.get(k) is None else float(row[k]) for k in ("low", "high"))
+            value = float("nan") if row["value"] is None else float(row["value"])
+            where = (str(row["evalset"]), str(row["kind"]), int(row["severity"]), str(row["metric"]))
+            rows.append(Measurement(*where, value, low, high, int(row["n"])))
+        except (KeyError, TypeError, ValueError) as e:
+            problems.append(f"{path}: line {number} lacks a usable {e}, left out")
+    return tuple(rows)
+
+
+def read_predictions(path: Path, problems: list[str]) -> tuple[Predictions, ...]:
+    """The prediction file, one `Predictions` a set, sets sorted, examples in order of their ids."""
+    if not path.is_file():
+        raise RequestError(f"expected the file {path}, but there is none; finish the run first")
+    try:
+        table = pq.read_table(path)
+        flat = {k: table[k].to_numpy() for k in ("id", "evalset", "kind", "severity", "label")}
+        lists = table["probabilities"].combine_chunks()
+        values = lists.flatten().to_numpy(zero_copy_only=False)
+        probabilities = values.reshape(table.num_rows, -1)
+    except (pa.ArrowException, KeyError, ValueError, OSError) as e:
+        raise RequestError(f"{path} is cut off or not a prediction file ({e}); evaluate the run again") from e
+    if table.num_rows == 0:
+        raise RequestError(f"{path}: expected predictions, got an empty table; evaluate the run again")
+    if (dropped := int((flat["label"] < 0).sum())) > 0:
+        problems.append(f"{path}: {dropped} examples without a label, left out")
+    names = zip(flat["evalset"], flat["kind"], flat["severity"], strict=True)
+    rows: dict[SetKey, list[int]] = {}
+    for i, (evalset, kind, severity) in enumerate(names):
+        if flat["label"][i] >= 0:
+            rows.setdefault(SetKey(str(evalset), str(kind), int(severity)), []).append(i)
+    if unknown := sorted({k.kind for k in rows} - set(KINDS)):
+        raise RequestError(f"{path}: expected kinds {', '.join(KINDS)}, got {', '.join(unknown)}")
+    if not rows:
+        raise RequestError(f"{path}: expected labelled examples, got none; evaluate on labelled data")
+    sets = []
+    for key in sorted(rows):
+        index = np.asarray(rows[key])
+        index = index[np.argsort(flat["id"][index], kind="stable")]
+        sets.append(Predictions(key, flat["id"][index], flat["label"][index], probabilities[index]))
+    return tuple(sets)
+
+
+def read_optional_text(path: Path, problems: list[str]) -> str:
+    """A text, empty with a problem noted when it is missing."""
+    if path.is_file():
+        return path.read_text(encoding="utf-8", errors="replace")
+    problems.append(f"{path}: missing")
+    return ""
+
+
+def parse_config(path: Path, text: str, problems: list[str]) -> Mapping[str, Any]:
+    """The configuration as a mapping, empty with a problem noted when it is none."""
+    try:
+        value = yaml.safe_load(text) or {}
+    except yaml.YAMLError:
+        value = None
+    if isinstance(value, dict):
+        return value
+    problems.append(f"{path}: not a YAML mapping, shown as it is")
+    return {}
+
+
+def read_classes(path: Path, count: int, problems: list[str]) -> tuple[str, ...]:
+    """Class names; numbers with a problem noted when they are missing or too few."""
+    numbered = tuple(str(i) for i in range(count))
+    try:
+        value = read_json(path)
+    except RequestError as e:
+        problems.append(f"{e}; classes are numbered")
+        return numbered
+    if not isinstance(value, list) or len(value) != count:
+        problems.append(f"{path}: expected {count} names, one for each probability; classes are numbered")
+        return numbered
+    return tuple(str(v) for v in value)
+
+
+def read_samples(path: Path, problems: list[str]) -> tuple[Sample, ...]:
+    """The examples to show; none when the run kept none."""
+    if not path.is_file():
+        return ()
+    out = []
+    try:
+        for row in read_json(path):
+            key = SetKey(str(row["evalset"]), str(row["kind"]), int(row["severity"]))
+            out.append(Sample(key, int(row["label"]), row.get("text"), row.get("image")))
+    except (RequestError, KeyError, TypeError, ValueError) as e:
+        problems.append(f"{path}: the example list is not whole ({e})")
+    return tuple(out)

@@ -1,0 +1,83 @@
+"""Accuracy of every method on every set, and whether it differs from the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import stats
+
+from tether.evaluate.headline import SetKey
+from tether.evaluate.statistics import UNKNOWN, Interval, holm
+from tether.report.measured import Draws, MethodScores
+from tether.report.seen import seen_shifts
+
+
+@dataclass(frozen=True)
+class ShiftRow:
+    """One method on one evaluation set.
+
+    Attributes:
+        method: its name.
+        key: the set.
+        n: examples in it.
+        accuracy: with its interval.
+        difference: from the reference, paired; unknown for the reference itself.
+        p_value: of that difference, two-sided, over the set's name (severities averaged).
+        p_holm: the same, corrected for all names asked about this method.
+        seen: whether training saw this shift; None when the configuration does not say.
+    """
+
+    method: str
+    key: SetKey
+    n: int
+    accuracy: Interval
+    difference: Interval
+    p_value: float
+    p_holm: float
+    seen: bool | None
+
+
+def shift_rows(methods: Sequence[MethodScores], base: MethodScores) -> tuple[ShiftRow, ...]:
+    """Rows of all methods, method by method, sets in sorted order."""
+    return tuple(row for m in methods for row in _of_method(m, base))
+
+
+def _of_method(m: MethodScores, base: MethodScores) -> list[ShiftRow]:
+    names = list(dict.fromkeys(k.evalset for k in m.keys))
+    # One question a name, not one a severity: the severities of a corruption stand and fall together.
+    p = [float("nan") if m is base else _p_value(m, base, name) for name in names]
+    corrected = dict(zip(names, zip(p, holm(p), strict=True), strict=True))
+    seen = [seen_shifts(run.config) for run in m.runs]
+    rows = []
+    for i, key in enumerate(m.keys):
+        mine = Draws(float(m.points[i]), m.draws[:, i])
+        row = ShiftRow(
+            method=m.method,
+            key=key,
+            n=len(m.runs[0].sets[i].labels),
+            accuracy=mine.interval(),
+            difference=UNKNOWN,
+            p_value=corrected[key.evalset][0],
+            p_holm=corrected[key.evalset][1],
+            seen=None if any(s is None for s in seen) else any(key.evalset in s for s in seen if s),
+        )
+        if m is not base:
+            reference = Draws(float(base.points[i]), base.draws[:, i])
+            row = replace(row, difference=mine.minus(reference).interval())
+        rows.append(row)
+    return rows
+
+
+def _p_value(m: MethodScores, base: MethodScores, name: str) -> float:
+    """Two-sided p of the paired difference, from its bootstrap standard error.
+
+    The share of resamples beyond 0 cannot fall below 1/R, which Holm's factor would make useless.
+    """
+    mine = [i for i, k in enumerate(m.keys) if k.evalset == name]
+    difference = float((m.points - base.points)[mine].mean())
+    error = float(np.std((m.draws - base.draws)[:, mine].mean(axis=1), ddof=1))
+    if error == 0:  # never varies: equal everywhere, or different everywhere
+        return 1.0 if difference == 0 else 0.0
+    return float(2 * stats.norm.sf(abs(difference) / error))
