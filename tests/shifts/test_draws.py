@@ -117,7 +117,12 @@ def test_python_generator_is_stable_across_processes():
     # A fixed number: it would change if the key hung on Python's own, salted hash().
     fixed = 0.26775942081746384
     assert Draws(0).rng(7, "text").random() == fixed
-    others = [Draws(0).rng(8, "text"), Draws(0).rng(7, "t"), Draws(1).rng(7, "text"), Draws(0, 1).rng(7, "text")]
+    others = [
+        Draws(0).rng(8, "text"),
+        Draws(0).rng(7, "t"),
+        Draws(1).rng(7, "text"),
+        Draws(0, 1).rng(7, "text"),
+    ]
     assert len({r.random() for r in others} | {fixed}) == 5
 
 

@@ -44,7 +44,15 @@ def test_same_seed_same_output_and_batch_does_not_matter(name, batch):
 
 @pytest.mark.parametrize("name", ALL)
 def test_seed_and_step_matter_unless_the_shift_is_fixed(name, batch):
-    fixed = {"defocus_blur", "gaussian_blur", "brightness", "contrast", "saturate", "pixelate", "jpeg_compression"}
+    fixed = {
+        "defocus_blur",
+        "gaussian_blur",
+        "brightness",
+        "contrast",
+        "saturate",
+        "pixelate",
+        "jpeg_compression",
+    }
     shift = get(name)
     outs = [shift(batch, 5, d) for d in (Draws(0), Draws(1), Draws(0, step=1))]
     assert same(outs[0], outs[1]) == same(outs[0], outs[2]) == (name in fixed)
@@ -78,8 +86,18 @@ def test_shape_dtype_range_kept(name, dtype, images):
 @pytest.mark.parametrize("size", [32, 64, 224])
 @pytest.mark.parametrize(
     "name",
-    ["gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise", "defocus_blur", "gaussian_blur"]
-    + ["brightness", "contrast", "pixelate", "jpeg_compression"],
+    [
+        "gaussian_noise",
+        "shot_noise",
+        "impulse_noise",
+        "speckle_noise",
+        "defocus_blur",
+        "gaussian_blur",
+        "brightness",
+        "contrast",
+        "pixelate",
+        "jpeg_compression",
+    ],
 )
 def test_distance_grows_with_severity(name, size, images):
     small = images if size < 224 else images.take(range(8))

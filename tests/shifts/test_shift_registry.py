@@ -42,11 +42,13 @@ def test_the_default_split_is_clean(modality):
 
 
 def test_a_family_in_two_roles_is_refused_by_name():
-    with pytest.raises(RequestError, match=r"'noise' is in train \(shot_noise\) and in test \(gaussian_noise\)"):
+    with pytest.raises(
+        RequestError, match=r"'noise' is in train \(shot_noise\) and in test \(gaussian_noise\)"
+    ):
         check_roles(["augmix", "shot_noise"], [], ["gaussian_noise", "contrast"])
     with pytest.raises(RequestError, match="'blur' is in val"):
         check_roles([], ["defocus_blur"], ["defocus_blur"])
-    with pytest.raises(RequestError, match="in train .* and in val"):
+    with pytest.raises(RequestError, match=r"in train .* and in val"):
         check_roles(["typos"], ["ocr"], [])
     check_roles(["shot_noise"], [], ["gaussian_noise"], allow_seen=True)
     with pytest.raises(RequestError, match="name of a shift"):
