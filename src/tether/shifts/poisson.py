@@ -35,18 +35,21 @@ def _by_inversion(rate: Tensor, words: Tensor) -> Tensor:
     """Count the steps of the distribution function that lie at or below one uniform number."""
     # float64: the last steps of the distribution function are smaller than float32 can add to 1.
     u = unit(words).double() + unit(words << 24).double() * 2.0**-24
-    term = torch.exp(-rate.double())
+    lam = rate.double()
+    term = torch.exp(-lam)
     total = term.clone()
-    count = torch.zeros_like(term)
+    out = torch.zeros_like(rate)
+    left = torch.arange(len(rate), device=rate.device)
     # P(X > 60 | rate = 10) < 1e-25: the loop covers all that 48 bits of a uniform can reach.
     for k in range(1, 61):
-        above = u >= total
-        if not bool(above.any()):
+        still = (u >= total).nonzero().squeeze(1)
+        if len(still) == 0:
             break
-        count += above
-        term *= rate / k
-        total += term
-    return count.to(rate.dtype)
+        left, u, lam, term, total = (t[still] for t in (left, u, lam, term, total))
+        out[left] = float(k)
+        term = term * (lam / k)
+        total = total + term
+    return out
 
 
 def _by_rejection(rate: Tensor, words: Tensor) -> Tensor:

@@ -15,28 +15,37 @@ from tether.shifts.on_pixels import on_pixels
 from tether.shifts.shift import Shift
 
 
-def box_resize(size: int, small: int) -> Tensor:
-    """The matrix that shrinks a row of `size` pixels to `small` by Pillow's box filter, and back.
+def box_resize(size: int, target: int) -> Tensor:
+    """The matrix by which Pillow's box filter resizes a row of `size` pixels to `target`.
 
-    Pillow averages, with equal weights, the pixels whose centre lies in the target pixel's window,
-    and enlarges by repeating the nearest. Fractional cover does not count, unlike area pooling.
+    Pillow averages, with equal weights, the pixels whose centre lies in the target pixel's window, and
+    enlarges by repeating the nearest. Fractional cover does not count, unlike area pooling. The order of
+    operations is Pillow's own: where a centre meets the window's edge, rounding decides.
 
     Returns:
-        (size, size) float32, rows summing to 1.
+        (target, size) float32, rows summing to 1.
     """
-    scale = size / small
-    down = torch.zeros(small, size)
-    for i in range(small):
+    scale = size / target
+    width = max(scale, 1.0)
+    matrix = torch.zeros(target, size)
+    for i in range(target):
         centre = (i + 0.5) * scale
-        first, last = int(centre - scale / 2 + 0.5), min(int(centre + scale / 2 + 0.5), size)
-        down[i, first:last] = 1.0 / (last - first)
-    nearest = [int((j + 0.5) * small / size) for j in range(size)]
-    return down[nearest]
+        first = max(int(centre - 0.5 * width + 0.5), 0)
+        last = min(int(centre + 0.5 * width + 0.5), size)
+        inside = [j for j in range(first, last) if -0.5 < (j - centre + 0.5) * (1.0 / width) <= 0.5]
+        matrix[i, inside] = 1.0 / len(inside)
+    return matrix
+
+
+def _there_and_back(size: int, fraction: float) -> Tensor:
+    """Shrink a row to a fraction of its pixels and enlarge it again, as one (size, size) matrix."""
+    small = max(int(size * fraction), 1)
+    return box_resize(small, size) @ box_resize(size, small)
 
 
 def _pixelate(x: Tensor, severity: int, ids: Tensor, draws: Draws) -> Tensor:
     fraction = tables.PIXELATE.at(x, severity)
-    tall, wide = (box_resize(n, max(int(n * fraction), 1)).to(x) for n in x.shape[2:])
+    tall, wide = (_there_and_back(n, fraction).to(x) for n in x.shape[2:])
     return tall @ x @ wide.T
 
 

@@ -13,7 +13,7 @@ def _dropout(text: str, severity: int, rng: random.Random) -> str:
     """Leave words out, with the white space after them; at least one word stays."""
     words = split(text)
     gone = pick(words, words.free, severity, rng)
-    if len(gone) == len(words.at):
+    if gone and len(gone) == len(words.at):
         gone.remove(rng.choice(gone))
     pieces = list(words.pieces)
     for i in gone:
