@@ -17,14 +17,14 @@ from tether.evaluate.predict import make_judge
 from tether.evaluate.suite import test_sets, validation_sets
 from tether.evaluate.summary import write_summary
 from tether.files import read_json
-from tether.finish import Finished, trained_state
+from tether.finish import Finished, Judge, Start, trained_state
 from tether.folder import begin, default_folder, is_done, write_data, write_merge
 from tether.methods import Method
 from tether.models.load import Loaded, load_backbone
 from tether.models.model import Model
 from tether.models.save import save_adapter, save_model
 from tether.models.start import ProbeData, probe_start, random_start
-from tether.progress import bar, say
+from tether.progress import Bar, bar, say
 from tether.report.card import write_card
 from tether.report.runs import read_run
 from tether.teachers import Making, Teacher, bind, prepare
@@ -92,8 +92,9 @@ def train(
     save_model(student, folder / "model")
     evaluate_into(folder, student, method, config, data, engine, config.method.name)
     summary = write_summary(
-        folder, config.method.name, config.seed, counts, fitted, teacher_seconds(teachers), finished
-    )
+        folder, config.method.name, config.seed, counts, fitted, teacher_seconds(teachers), finished,
+        validation(method, config, data, engine)(student),
+    )  # fmt: skip
     write_card(read_run(folder), folder / "README.md")
     return Run(folder, summary)
 
@@ -115,7 +116,6 @@ def start(kind: str, loaded: Loaded, data: DataBundle, seed: int, engine: Engine
 
 def making(config: Config, data: DataBundle, engine: Engine, loaded: Loaded) -> Making:
     """What a trained teacher of this run would be made from; it loads weights of its own when asked."""
-    batch_size = config.evaluate.batch_size
     return Making(
         fresh=lambda kind: start(kind, load_backbone(config.model), data, config.seed, engine),
         examples=data.train,
@@ -123,18 +123,22 @@ def making(config: Config, data: DataBundle, engine: Engine, loaded: Loaded) -> 
         engine=engine,
         seed=config.seed,
         made_from={"model": loaded.fingerprint, "reading": config.model.model_dump(), "data": data.fingerprint},
-        judge=make_judge(methods.softmax_main, validation_sets(data), engine, batch_size),
+        judge=make_judge(methods.softmax_main, validation_sets(data), engine, config.evaluate.batch_size),
     )
 
 
+def validation(method: Method, config: Config, data: DataBundle, engine: Engine, progress: Bar | None = None) -> Judge:
+    """Scores a model on validation; all that steers a choice sees nothing else."""
+    each = None if progress is None else progress.advance
+    return make_judge(method.predict, validation_sets(data), engine, config.evaluate.batch_size, each)
+
+
 def finish(
-    method: Method, student: Model, origin: Mapping[str, torch.Tensor], config: Config, data: DataBundle,
-    engine: Engine,
-) -> Finished:  # fmt: skip
-    """Apply the method's finish; what it may see are validation scores."""
-    sets = validation_sets(data)
+    method: Method, student: Model, origin: Start, config: Config, data: DataBundle, engine: Engine
+) -> Finished:
+    """Apply the method's finish."""
     with bar("choosing on validation", method.finish.judged) as progress:
-        judge = make_judge(method.predict, sets, engine, config.evaluate.batch_size, progress.advance)
+        judge = validation(method, config, data, engine, progress)
         return method.finish.apply(student, origin, method.start == "random", judge)
 
 
@@ -185,8 +189,9 @@ def evaluate(
     evaluate_into(folder, student, method, config, data, engine, Path(model).name)
     counts = (0, student.parameter_counts()[1])
     summary = write_summary(
-        folder, Path(model).name, config.seed, counts, Fitted(0, 0.0, 0.0, 0), 0.0, Finished()
-    )
+        folder, Path(model).name, config.seed, counts, Fitted(0, 0.0, 0.0, 0), 0.0, Finished(),
+        validation(method, config, data, engine)(student),
+    )  # fmt: skip
     write_card(read_run(folder), folder / "README.md")
     return Run(folder, summary)
 

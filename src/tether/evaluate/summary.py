@@ -10,7 +10,7 @@ import numpy as np
 from tether.evaluate.headline import SetKey, headline_kind, kind_weights
 from tether.evaluate.metrics import robustness_gap
 from tether.files import write_json
-from tether.finish import Finished
+from tether.finish import Finished, Scores
 from tether.training import Fitted
 
 
@@ -44,6 +44,7 @@ def write_summary(
     fitted: Fitted,
     teacher_seconds: float,
     finished: Finished,
+    validation: Scores,
 ) -> dict[str, Any]:
     """Write it last: its presence says that the run is whole."""
     import json
@@ -53,6 +54,8 @@ def write_summary(
         "method": name,
         "seed": seed,
         **headline_numbers(rows),
+        "id_val_accuracy": validation.id_val,
+        "ood_val_accuracy": validation.ood_val,
         "trainable_parameters": counts[0],
         "total_parameters": counts[1],
         "train_seconds": fitted.train_seconds,

@@ -33,7 +33,7 @@ class EfficientNetBackbone(nn.Module):
     """EfficientNet-Lite0 with features pooled over space, (B, 1280).
 
     Args:
-        network: the library's module; its own classifier is not used while training.
+        network: the library's module; its own classifier is taken off.
 
     Example:
         >>> backbone = EfficientNetBackbone(build(classes=10))  # doctest: +SKIP
@@ -50,6 +50,7 @@ class EfficientNetBackbone(nn.Module):
         super().__init__()
         self.network = network
         self.width = int(network._fc.in_features)
+        network._fc = nn.Identity()  # its place is taken by a head; it must not train or count
         self.family = "efficientnet-lite-pixels"
         self.rates = RATES
         self._blocks: list[nn.Module] = list(network._blocks)

@@ -42,7 +42,8 @@ def save_adapter(model: Model, folder: Path, source: str) -> None:
     weight, bias = main_head(model)
     with atomic(folder) as part:
         network.peft_config["default"].base_model_name_or_path = source
-        network.save_pretrained(part)
+        # No look at a hub for the base vocabulary: embeddings are never adapted here.
+        network.save_pretrained(part, save_embedding_layers=False)
         (part / "README.md").unlink(missing_ok=True)  # peft's card is a template of blanks
         save_file({"weight": weight.contiguous(), "bias": bias.contiguous()}, part / "head.safetensors")
         (part / "README.md").write_text(_adapter_note(source, model.classes), encoding="utf-8")

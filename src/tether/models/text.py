@@ -56,6 +56,8 @@ class TextBackbone(nn.Module):
 
     def __init__(self, network: nn.Module, tokenizer: Any, pooling: str, max_length: int) -> None:
         super().__init__()
+        if pooling == "mean" and getattr(network, "pooler", None) is not None:
+            network.pooler = None  # type: ignore[assignment]  # not read; it must not train or count
         self.network = network
         self.tokenizer = tokenizer
         self.pooling = pooling

@@ -11,8 +11,10 @@ from tether.files import disk_errors, write_text
 
 def append(path: Path, row: Mapping[str, object]) -> None:
     """Add one row; a reader may see all of it or none."""
-    with disk_errors(path), path.open("a", encoding="utf-8") as f:
-        f.write(json.dumps(row) + "\n")
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as f:
+            f.write(json.dumps(row) + "\n")
 
 
 def cut(path: Path, step: int) -> None:
