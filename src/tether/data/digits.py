@@ -60,8 +60,9 @@ def _framed(image: NDArray[np.float64]) -> Pixels:
     """An 8x8 scan with values 0..16, drawn as MNIST draws: 20x20 in the middle of 28x28.
 
     Stretched over the whole frame instead, the digits are larger than any in MNIST, and the gap measures
-    scale more than writers: frozen EfficientNet-Lite0 features with a logistic head reached .18 so, and .44
-    framed (measured once, one seed).
+    scale more than writers. Frozen EfficientNet-Lite0 features at 64 px with a logistic head (C 1), fit to
+    this table's 2000: accuracy on these 1000 scans .21 stretched and .38 framed (id_test .92); an earlier
+    prototype had .18 and .44.
     """
     small = Image.fromarray((image * (255 / 16)).round().astype(np.uint8))
     frame = Image.new("L", (FRAME, FRAME))
