@@ -85,36 +85,36 @@ def write_run(folder, method, seed):
         value = float(np.mean(hit[k * EXAMPLES : (k + 1) * EXAMPLES]))
         means[evalset, severity] = value
         rows.append(
-            dict(
-                run=folder.name,
-                method=method,
-                seed=seed,
-                evalset=evalset,
-                kind=kind,
-                severity=severity,
-                metric="accuracy",
-                value=value,
-                low=value - 0.03,
-                high=value + 0.03,
-                n=EXAMPLES,
-            )
+            {
+                "run": folder.name,
+                "method": method,
+                "seed": seed,
+                "evalset": evalset,
+                "kind": kind,
+                "severity": severity,
+                "metric": "accuracy",
+                "value": value,
+                "low": value - 0.03,
+                "high": value + 0.03,
+                "n": EXAMPLES,
+            }
         )
     (folder / "results.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
     ood = (means["optdigits", 0] + means["street", 0]) / 2
-    summary = dict(
-        method=method,
-        seed=seed,
-        id_accuracy=means["id_test", 0],
-        ood_accuracy=ood,
-        robustness_gap=1 - ood / means["id_test", 0],
-        synthetic_accuracy=float(np.mean([v for (_, s), v in means.items() if s])),
-        trainable_parameters={"linear_probe": 1_155, "rdft": 147_456}.get(method, 22_700_000),
-        total_parameters=22_700_000,
-        train_seconds=31.5 + seed,
-        teacher_seconds=12.25 if method == "rdft" else 0.0,
-        step_seconds=0.042,
-        peak_memory_bytes=812 * 2**20,
-    )
+    summary = {
+        "method": method,
+        "seed": seed,
+        "id_accuracy": means["id_test", 0],
+        "ood_accuracy": ood,
+        "robustness_gap": 1 - ood / means["id_test", 0],
+        "synthetic_accuracy": float(np.mean([v for (_, s), v in means.items() if s])),
+        "trainable_parameters": {"linear_probe": 1_155, "rdft": 147_456}.get(method, 22_700_000),
+        "total_parameters": 22_700_000,
+        "train_seconds": 31.5 + seed,
+        "teacher_seconds": 12.25 if method == "rdft" else 0.0,
+        "step_seconds": 0.042,
+        "peak_memory_bytes": 812 * 2**20,
+    }
     (folder / "summary.json").write_text(json.dumps(summary))
     views = "  shifts: [fog, {name: mixup}]\n" if method == "rdft" else ""
     (folder / "config.yaml").write_text(
@@ -129,29 +129,31 @@ def write_run(folder, method, seed):
         if method == "rdft":
             terms |= {"robust": 0.6 * np.exp(-step / 300) + 0.05 * rng.random(), "rar": 0.2 * rng.random()}
             weights = {"robust": min(3.0, 1 + step / 300), "feature": 0.3}
-        log.append(dict(step=step, loss=sum(terms.values()), lr=1e-3, terms=terms, weights=weights))
+        log.append(
+            {"step": step, "loss": sum(terms.values()), "lr": 1e-3, "terms": terms, "weights": weights}
+        )
     (folder / "log.jsonl").write_text("".join(json.dumps(r) + "\n" for r in log))
     if method == "wise_ft":
         sweep = [
-            dict(mu=m / 10, id_val=0.8 + 0.014 * m, ood_val=0.66 + 0.02 * m - 0.0023 * m * m)
+            {"mu": m / 10, "id_val": 0.8 + 0.014 * m, "ood_val": 0.66 + 0.02 * m - 0.0023 * m * m}
             for m in range(11)
         ]
-        sweep = [r | dict(chosen=r["mu"] == 0.5) for r in sweep]
+        sweep = [r | {"chosen": r["mu"] == 0.5} for r in sweep]
         (folder / "merge.jsonl").write_text("".join(json.dumps(r) + "\n" for r in sweep))
     samples = [
-        dict(evalset=e, kind=k, severity=s, label=i % 3, text=None, image=png(rng))
+        {"evalset": e, "kind": k, "severity": s, "label": i % 3, "text": None, "image": png(rng)}
         for e, k, s in SETS
         for i in range(4)
     ]
     samples += [
-        dict(
-            evalset="street",
-            kind="natural",
-            severity=0,
-            label=1,
-            text="<script>alert('text')</script> fine",
-            image=None,
-        )
+        {
+            "evalset": "street",
+            "kind": "natural",
+            "severity": 0,
+            "label": 1,
+            "text": "<script>alert('text')</script> fine",
+            "image": None,
+        }
     ]
     (folder / "samples.json").write_text(json.dumps(samples))
     return folder

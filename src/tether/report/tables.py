@@ -65,9 +65,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
         )
     console.print(table)
     console.print(
-        Text(
-            "[ ] 95% interval   ~ inside the noise   cost: trained parameters, training time (+ teachers), step\n"
-        )
+        Text("[ ] 95% interval   ~ inside the noise   cost: trained parameters, time (+ teachers), step\n")
     )
     for row in comparison.rows:
         console.print(Text(row.verdict))
@@ -76,7 +74,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
 
 
 def comparison_csv(comparison: Comparison) -> str:
-    """One line a method; an interval becomes three columns (`gap`, `gap_low`, `gap_high`), unknown is empty."""
+    """One line a method; an interval becomes three columns (`gap`, `gap_low`, `gap_high`)."""
     lines = [_flat(row) for row in comparison.rows]
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, fieldnames=list(lines[0]), lineterminator="\n")
