@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from tether.evaluate.headline import ID, SYNTHETIC
+from tether.evaluate.headline import KINDS, SYNTHETIC
 from tether.evaluate.statistics import Interval
 from tether.report.comparison import Comparison
 from tether.report.shift_rows import ShiftRow
@@ -135,8 +135,7 @@ def severity_plot(comparison: Comparison) -> str | None:
 def shift_map(comparison: Comparison) -> str:
     """Heat map of accuracy, one row a shift (severities averaged), one column a method."""
     methods = [r.method for r in comparison.rows]
-    order = {k: i for i, k in enumerate((ID, "natural", SYNTHETIC, "adversarial"))}
-    names = sorted({(order[s.key.kind], s.key.evalset) for s in comparison.shifts})
+    names = sorted({(KINDS.index(s.key.kind), s.key.evalset) for s in comparison.shifts})
     cells = np.array([[_mean(comparison.shifts, m, name) for m in methods] for _, name in names])
 
     def paint(figure: Figure) -> None:
