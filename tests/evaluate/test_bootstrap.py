@@ -24,7 +24,9 @@ def test_chunks_do_not_change_the_shape(monkeypatch):
 def test_interval_of_a_mean_agrees_with_scipy():
     x = np.random.default_rng(2).random(300)
     ours = bootstrap.bootstrap_mean(x, resamples=4000)
-    theirs = stats.bootstrap((x,), np.mean, method="percentile", n_resamples=4000, rng=1).confidence_interval
+    theirs = stats.bootstrap(
+        (x,), np.mean, method="percentile", n_resamples=4000, random_state=1
+    ).confidence_interval
     # Two sets of 4,000 draws: the ends differ by Monte Carlo error, about 1/50 of the width.
     assert (ours.low, ours.high) == pytest.approx(
         (theirs.low, theirs.high), abs=0.1 * (theirs.high - theirs.low)

@@ -9,7 +9,7 @@ import numpy as np
 
 from tether.errors import RequestError, nearest
 from tether.evaluate.bootstrap import RESAMPLES, percentile_interval
-from tether.evaluate.headline import SYNTHETIC, headline_kind
+from tether.evaluate.headline import SYNTHETIC, headline_kind, id_weights, kind_weights
 from tether.evaluate.metrics import relative_reduction, robustness_gap, robustness_gap_chance
 from tether.evaluate.statistics import UNKNOWN, Interval, t_interval
 from tether.report.measured import Draws, MethodScores, measure
@@ -21,7 +21,7 @@ from tether.report.verdicts import SMALLEST_REFERENCE_GAP, Outcome, outcome, per
 
 @dataclass(frozen=True)
 class Row:
-    """One method. Scores, gaps and changes are fractions with 95% bootstrap intervals over examples and seeds.
+    """One method. Scores, gaps and changes are fractions with 95% bootstrap intervals (examples, seeds).
 
     Attributes:
         method: its name.
@@ -160,14 +160,13 @@ def _row(m: MethodScores, base: MethodScores, classes: int) -> Row:
             f"{m.method}: the reference. ID {percent(inside.value)}%, shifted {percent(shifted.value)}%, "
             f"gap {percent(gap.value)}%."
         )
-    gap_by_seed = _gaps_of_seeds(m, kind)
     return Row(
         method=m.method,
         seeds=tuple(run.seed for run in m.runs),
         id_accuracy=inside.interval(),
         ood_accuracy=shifted.interval(),
         gap=gap.interval(),
-        gap_over_seeds=t_interval(gap_by_seed),
+        gap_over_seeds=t_interval(_gaps_of_seeds(m, kind)),
         gap_chance=robustness_gap_chance(inside.value, shifted.value, 1.0 / classes),
         synthetic_accuracy=synthetic.interval(),
         synthetic_gap=_gap(inside, synthetic).interval(),
@@ -189,8 +188,8 @@ def _row(m: MethodScores, base: MethodScores, classes: int) -> Row:
 
 def _gaps_of_seeds(m: MethodScores, kind: str) -> list[float]:
     """RG of every seed on its own."""
-    alone = [MethodScores(m.method, (r,), m.keys, p, m.draws, p[None]) for r, p in zip(m.runs, m.seed_points)]
-    return [robustness_gap(one.id().value, one.kind(kind).value) for one in alone]
+    gaps = robustness_gap(m.seed_points @ id_weights(m.keys), m.seed_points @ kind_weights(m.keys, kind))
+    return [float(g) for g in gaps]
 
 
 def _mean(runs: Sequence[Run], key: str) -> float:

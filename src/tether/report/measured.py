@@ -1,7 +1,7 @@
 """Every method's scores at the point and over one shared set of resamples.
 
-The comparison, and whatever else wants an interval, is arithmetic over these arrays: since all methods see the
-same resampled examples, a difference of two draws is a paired one.
+The comparison, and whatever else wants an interval, is arithmetic over these arrays: since all methods see
+the same resampled examples, a difference of two draws is a paired one.
 """
 
 from __future__ import annotations

@@ -44,8 +44,8 @@ def bounds(x: Interval, digits: int = 1) -> str:
 def outcome(reduction: Interval, gap_change: Interval, id_change: Interval) -> Outcome:
     """What may be claimed against the reference.
 
-    Where the relative reduction is "n/a" (the reference has next to no gap) the change of the gap decides, and
-    the target, which is a relative one, cannot be met.
+    Where the relative reduction is "n/a" (the reference has next to no gap) the change of the gap decides,
+    and the target, which is a relative one, cannot be met.
     """
     if not gap_change.known:
         return "not measured"

@@ -1,0 +1,132 @@
+"""The comparison as a terminal table, as CSV and as JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from dataclasses import asdict, fields
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tether.evaluate.statistics import Interval
+from tether.report.comparison import Comparison, Row
+from tether.report.verdicts import bounds, percent
+
+
+def number(x: float) -> str:
+    """A count in at most five characters; a dash when it is not known.
+
+    Example:
+        >>> number(22_700_000), number(1155), number(12)
+        ('22.7M', '1.2k', '12')
+    """
+    if not math.isfinite(x):
+        return "–"
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(x) >= size:
+            return f"{x / size:.1f}{unit}"
+    return f"{x:.0f}"
+
+
+def seconds(x: float) -> str:
+    """A duration to read at a glance; a dash when it is not known.
+
+    Example:
+        >>> seconds(0.042), seconds(31.5), seconds(4000)
+        ('42 ms', '32 s', '1.1 h')
+    """
+    if not math.isfinite(x):
+        return "–"
+    if x < 1 and x != 0:
+        return f"{1000 * x:.0f} ms"
+    return f"{x:.0f} s" if x < 120 else f"{x / 60:.0f} min" if x < 3600 else f"{x / 3600:.1f} h"
+
+
+def print_comparison(comparison: Comparison, console: Console) -> None:
+    """Print the methods side by side, at most 100 columns wide, and a verdict line for each."""
+    table = Table(box=None, padding=(0, 1, 1, 0), pad_edge=False, header_style="bold", width=100)
+    for k, name in enumerate(("method", "ID %", _shifted(comparison), "gap %", "synthetic %")):
+        table.add_column(name, justify="left" if k == 0 else "right")
+    for name in ("gap cut %", "ID change", "cost"):
+        table.add_column(name, justify="right")
+    for row in comparison.rows:
+        table.add_row(
+            Text(f"{row.method}\n{_seeds(row)}"),
+            *[_cell(x) for x in (row.id_accuracy, row.ood_accuracy, row.gap)],
+            _cell(row.synthetic_accuracy, f"gap {percent(row.synthetic_gap.value)}"),
+            _cell(row.gap_reduction, digits=0, mark=" ~" if row.inside_noise else ""),
+            _cell(row.id_change) if row.outcome != "reference" else Text("–"),
+            _cost(row),
+        )
+    console.print(table)
+    console.print(
+        Text("[ ] 95% interval   ~ inside the noise   cost: trained parameters, time (+ teachers), step\n")
+    )
+    for row in comparison.rows:
+        console.print(Text(row.verdict))
+    for problem in comparison.problems:
+        console.print(Text(f"note: {problem}"))
+
+
+def comparison_csv(comparison: Comparison) -> str:
+    """One line a method; an interval becomes three columns (`gap`, `gap_low`, `gap_high`)."""
+    lines = [_flat(row) for row in comparison.rows]
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, fieldnames=list(lines[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    return buffer.getvalue()
+
+
+def comparison_json(comparison: Comparison) -> str:
+    """Everything in the comparison as strict JSON; what is not known is null."""
+    return json.dumps(_finite(asdict(comparison)), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def _shifted(comparison: Comparison) -> str:
+    return "OOD %" if comparison.ood_kind == "natural" else "OOD % (syn.)"
+
+
+def _seeds(row: Row) -> str:
+    return f"{len(row.seeds)} seed{'s' if len(row.seeds) != 1 else ''}"
+
+
+def _cell(x: Interval, below: str = "", digits: int = 1, mark: str = "") -> Text:
+    if math.isnan(x.value):
+        return Text("n/a")
+    text = Text(f"{percent(x.value, digits)}{mark}\n")
+    text.append(bounds(x, digits), style="dim")
+    if below:
+        text.append(f"\n{below}", style="dim")
+    return text
+
+
+def _cost(row: Row) -> Text:
+    time = seconds(row.train_seconds)
+    if row.teacher_seconds > 0:
+        time += f" + {seconds(row.teacher_seconds)}"
+    return Text(f"{number(row.trainable_parameters)}\n{time}\n{seconds(row.step_seconds)}/step")
+
+
+def _flat(row: Row) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for f in fields(row):
+        value = getattr(row, f.name)
+        if isinstance(value, Interval):
+            out |= {f.name: value.value, f"{f.name}_low": value.low, f"{f.name}_high": value.high}
+        else:
+            out[f.name] = " ".join(map(str, value)) if isinstance(value, tuple) else value
+    return {k: "" if isinstance(v, float) and not math.isfinite(v) else v for k, v in out.items()}
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
