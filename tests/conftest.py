@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,8 +16,7 @@ torch.set_num_threads(1)  # tiny tensors: a second thread only costs, most of al
 
 
 @pytest.fixture(autouse=True)
-def _own_cache(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _own_cache(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A test that is no integration test never reads or writes the user's cache."""
     if "integration" not in request.keywords:
         monkeypatch.setenv("TETHER_CACHE", str(tmp_path / "cache"))
-    yield

@@ -15,7 +15,28 @@ from tether.models.heads import LinearHead
 from tether.models.model import MAIN, Model
 
 CLASSES = ("a", "b", "c")
-WORDS = "[PAD] [UNK] [CLS] [SEP] [MASK] good bad fine poor film day very not a the is was it , .".split()
+WORDS = [
+    "[PAD]",
+    "[UNK]",
+    "[CLS]",
+    "[SEP]",
+    "[MASK]",
+    "good",
+    "bad",
+    "fine",
+    "poor",
+    "film",
+    "day",
+    "very",
+    "not",
+    "a",
+    "the",
+    "is",
+    "was",
+    "it",
+    ",",
+    ".",
+]
 
 
 def fixed(module: nn.Module, seed: int = 0) -> nn.Module:
@@ -51,7 +72,7 @@ class TinyImages(nn.Module):
     """A backbone over TinyNet, width 8."""
 
     network: nn.Module
-    rates: Mapping[str, Rate] = {"backbone": Rate(1e-2), "adapter": Rate(1e-2), "head": Rate(1e-2)}  # noqa: RUF012
+    rates: Mapping[str, Rate] = {"backbone": Rate(1e-2), "adapter": Rate(1e-2), "head": Rate(1e-2)}
 
     def __init__(self) -> None:
         super().__init__()
@@ -140,4 +161,6 @@ def tiny_bert(folder: Path, layers: int = 2, width: int = 16, seed: int = 0) -> 
 
 def tiny_texts(n: int = 8) -> Batch:
     pool = ["a good film .", "it was a very bad day", "fine", "the film is not good , it is poor"]
-    return Batch(tuple(pool[i % 4] for i in range(n)), torch.tensor([i % 2 for i in range(n)]), torch.arange(n))
+    return Batch(
+        tuple(pool[i % 4] for i in range(n)), torch.tensor([i % 2 for i in range(n)]), torch.arange(n)
+    )

@@ -15,10 +15,10 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from tether.batch import Batch, Output
-    from tether.grid import compare
     from tether.errors import RequestError
-    from tether.methods import Method
+    from tether.grid import compare
     from tether.inference import load, predict
+    from tether.methods import Method
     from tether.run import evaluate, train
 
 _WHERE = {

@@ -26,9 +26,12 @@ data_app = typer.Typer(no_args_is_help=True, help="Fetch and build the packaged 
 app.add_typer(data_app, name="data", rich_help_panel="Look")
 
 RUN, LOOK = "Run", "Look"
-ConfigArgument = Annotated[str, typer.Argument(help="A preset's name or a path ending in .yaml.", metavar="CONFIG")]
+ConfigArgument = Annotated[
+    str, typer.Argument(help="A preset's name or a path ending in .yaml.", metavar="CONFIG")
+]
 Overrides = Annotated[
-    list[str] | None, typer.Argument(help="Changes such as train.steps=40 method=lora.", metavar="[key=value ...]")
+    list[str] | None,
+    typer.Argument(help="Changes such as train.steps=40 method=lora.", metavar="[key=value ...]"),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for programs.")]
 OUT = Console()
@@ -60,14 +63,21 @@ def train(config: ConfigArgument, overrides: Overrides = None, as_json: AsJson =
     from tether.run import train as train_
 
     run = train_(config, overrides or [])
-    _finish(run.summary, as_json, [f"tether report {run.folder}", f"tether predict {run.folder} INPUT"], run.folder)
+    _finish(
+        run.summary,
+        as_json,
+        [f"tether report {run.folder}", f"tether predict {run.folder} INPUT"],
+        run.folder,
+    )
 
 
 @app.command(rich_help_panel=RUN)
 def compare(
     config: ConfigArgument,
     overrides: Overrides = None,
-    methods: Annotated[str, typer.Option(help="Method names, comma-separated.")] = "finetune,wise_ft,aug_ce,rdft",
+    methods: Annotated[
+        str, typer.Option(help="Method names, comma-separated.")
+    ] = "finetune,wise_ft,aug_ce,rdft",
     seeds: Annotated[str, typer.Option(help="How many seeds, or which: 3, or 0,1,2.")] = "3",
     reference: Annotated[str | None, typer.Option(help="The method gaps are compared with.")] = None,
     output: Annotated[str | None, typer.Option(help="Folder for the runs and the report.")] = None,
@@ -119,7 +129,9 @@ def evaluate(
 def predict(
     run: Annotated[str, typer.Argument(help="A run folder or a saved model's folder.")],
     inputs: Annotated[list[str], typer.Argument(help="Files, a folder, a .csv or .txt, or - for stdin.")],
-    column: Annotated[str | None, typer.Option(help="The column of a table that holds texts or paths.")] = None,
+    column: Annotated[
+        str | None, typer.Option(help="The column of a table that holds texts or paths.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Labels and probabilities for new samples.
@@ -152,7 +164,7 @@ def report(
     from tether.report.runs import find_runs, read_runs
     from tether.report.tables import comparison_json, print_comparison
 
-    runs = read_runs(find_runs(folders))
+    runs = read_runs(find_runs(*folders))
     comparison = compare_runs(runs, reference)
     target = output or folders[0] / "report.html"
     command = "tether report " + " ".join(map(str, folders))

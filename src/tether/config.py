@@ -241,5 +241,3 @@ def _fields(parents: Sequence[str]) -> list[str]:
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             kind = inner
     return list(kind.model_fields)
-
-

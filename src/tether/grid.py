@@ -13,7 +13,7 @@ from tether.errors import RequestError
 from tether.progress import bar, say
 from tether.report.comparison import Comparison, compare_runs
 from tether.report.page import write_page
-from tether.report.runs import Run as RunResults
+from tether.report.records import Run as RunResults
 from tether.report.runs import read_runs
 from tether.run import train
 
@@ -71,7 +71,9 @@ def compare(
     folder = Path(grid[0].output or ".").parent
     folders, failed = run_grid(grid)
     if not folders:
-        raise RequestError("no run of the comparison finished:\n" + "\n".join(f"{k}: {v}" for k, v in failed.items()))
+        raise RequestError(
+            "no run of the comparison finished:\n" + "\n".join(f"{k}: {v}" for k, v in failed.items())
+        )
     runs = read_runs(folders)
     name = config if isinstance(config, str | Path) else "CONFIG"
     command = " ".join(

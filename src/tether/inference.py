@@ -58,7 +58,9 @@ def load(run: str | Path) -> Model:
     return Model(loaded.backbone, {MAIN: loaded.head}, classes).eval()
 
 
-def predict(run: str | Path, inputs: Sequence[str], column: str | None = None, batch_size: int = 64) -> list[Prediction]:
+def predict(
+    run: str | Path, inputs: Sequence[str], column: str | None = None, batch_size: int = 64
+) -> list[Prediction]:
     """Predict files, folders, tables, or standard input ("-").
 
     Args:

@@ -31,7 +31,7 @@ def listing(what: str) -> list[tuple[str, str]]:
     if what == "presets":
         return list(presets().items())
     if what == "metrics":
-        metrics = importlib.import_module("tether.evaluate.metrics")
+        metrics = importlib.import_module("tether.evaluation.metrics")
         return [
             (name, (inspect.getdoc(f) or "").split("\n")[0])
             for name, f in vars(metrics).items()

@@ -1,4 +1,4 @@
-"""One progress display for the whole program: bars with an estimate, or plain lines where there is no terminal."""
+"""One progress display for the whole program: bars with an estimate, or plain lines in a log."""
 
 from __future__ import annotations
 

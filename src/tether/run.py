@@ -12,10 +12,10 @@ import torch
 from tether import methods
 from tether.config import Config, load_config
 from tether.data import DataBundle, load_data
-from tether.evaluate.measure import measure
-from tether.evaluate.predict import make_judge
-from tether.evaluate.suite import test_sets, validation_sets
-from tether.evaluate.summary import write_summary
+from tether.evaluation.measure import measure
+from tether.evaluation.predict import make_judge
+from tether.evaluation.suite import test_sets, validation_sets
+from tether.evaluation.summary import write_summary
 from tether.files import read_json
 from tether.finish import Finished, Judge, Start, trained_state
 from tether.folder import begin, default_folder, is_done, write_data, write_merge
@@ -27,6 +27,7 @@ from tether.models.start import ProbeData, probe_start, random_start
 from tether.progress import Bar, bar, say
 from tether.report.card import write_card
 from tether.report.runs import read_run
+from tether.shifts import modality_of, names_of
 from tether.teachers import Making, Teacher, bind, prepare
 from tether.training import Engine, Fitted, fit
 from tether.tune.lora import has_adapters, merge_adapters
@@ -93,10 +94,16 @@ def train(
     evaluate_into(folder, student, method, config, data, engine, config.method.name)
     summary = write_summary(
         folder, config.method.name, config.seed, counts, fitted, teacher_seconds(teachers), finished,
-        validation(method, config, data, engine)(student),
+        validation(method, config, data, engine)(student), seen_in_training(method, data),
     )  # fmt: skip
     write_card(read_run(folder), folder / "README.md")
     return Run(folder, summary)
+
+
+def seen_in_training(method: Method, data: DataBundle) -> list[str]:
+    """Names of the shifts that the method's views are made with; a score on one of them proves less."""
+    modality = modality_of(data.train.batch([0]))
+    return [name for view in method.views.values() for name in names_of(view, modality)]
 
 
 def ingredients(config: Config) -> tuple[DataBundle, Engine, Loaded]:
@@ -111,7 +118,9 @@ def start(kind: str, loaded: Loaded, data: DataBundle, seed: int, engine: Engine
     """The student at step 0."""
     if kind == "random":
         return random_start(loaded, data.classes, seed)
-    return probe_start(loaded, data.classes, ProbeData(data.train, data.id_val, data.fingerprint), engine.device)
+    return probe_start(
+        loaded, data.classes, ProbeData(data.train, data.id_val, data.fingerprint), engine.device
+    )
 
 
 def making(config: Config, data: DataBundle, engine: Engine, loaded: Loaded) -> Making:
@@ -122,12 +131,18 @@ def making(config: Config, data: DataBundle, engine: Engine, loaded: Loaded) -> 
         recipe=config.train,
         engine=engine,
         seed=config.seed,
-        made_from={"model": loaded.fingerprint, "reading": config.model.model_dump(), "data": data.fingerprint},
+        made_from={
+            "model": loaded.fingerprint,
+            "reading": config.model.model_dump(),
+            "data": data.fingerprint,
+        },
         judge=make_judge(methods.softmax_main, validation_sets(data), engine, config.evaluate.batch_size),
     )
 
 
-def validation(method: Method, config: Config, data: DataBundle, engine: Engine, progress: Bar | None = None) -> Judge:
+def validation(
+    method: Method, config: Config, data: DataBundle, engine: Engine, progress: Bar | None = None
+) -> Judge:
     """Scores a model on validation; all that steers a choice sees nothing else."""
     each = None if progress is None else progress.advance
     return make_judge(method.predict, validation_sets(data), engine, config.evaluate.batch_size, each)

@@ -20,7 +20,7 @@ TINY = {
 def tiny(monkeypatch):
     built = []
 
-    def build(progress):
+    def build():
         built.append(1)
         return TINY
 

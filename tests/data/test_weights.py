@@ -23,7 +23,7 @@ def test_conversion_reads_tensors_and_runs_nothing(tmp_path, monkeypatch, capsys
     folder.mkdir(parents=True)
     state = {"w": torch.arange(6.0).reshape(2, 3).T, "n": torch.tensor(4)}
     torch.save(state | {"x": Harm()} if harmful else state, folder / "efficientnet-lite0-57934424.pth")
-    monkeypatch.setattr(module, "fetch", lambda package, progress: tmp_path / "package")
+    monkeypatch.setattr(module, "fetch", lambda package: tmp_path / "package")
     if harmful:
         with pytest.raises(Exception, match="Weights only load failed"):
             weights("efficientnet-lite0")

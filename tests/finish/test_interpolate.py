@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny import tiny_batch, tiny_model
 
 from tether import tune
 from tether.errors import RequestError
 from tether.finish import Scores, choose, interpolate, keep, merge, trained_state
 from tether.tune.lora import merge_adapters
+from tiny import tiny_batch, tiny_model
 
 
 def moved(tuning):

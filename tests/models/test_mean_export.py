@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny import WORDS, tiny_bert, tiny_texts
 
 from tether.errors import RequestError
 from tether.models.config import ModelConfig
 from tether.models.load import load_backbone
 from tether.models.mean_export import classifier, supported
 from tether.models.text import masked_mean
+from tiny import WORDS, tiny_bert, tiny_texts
 
 
 def test_saved_classifier_gives_the_same_logits_for_every_padding(tmp_path: Path) -> None:
@@ -59,7 +59,9 @@ def test_roberta_layout() -> None:
 def test_another_layout_is_refused_with_what_to_do() -> None:
     from transformers import DistilBertConfig, DistilBertModel
 
-    network = DistilBertModel(DistilBertConfig(vocab_size=len(WORDS), dim=16, n_layers=1, n_heads=2, hidden_dim=16))
+    network = DistilBertModel(
+        DistilBertConfig(vocab_size=len(WORDS), dim=16, n_layers=1, n_heads=2, hidden_dim=16)
+    )
     assert not supported(network)
     with pytest.raises(RequestError, match="pooling=head"):
         classifier(network, torch.zeros(2, 16), torch.zeros(2))

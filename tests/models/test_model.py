@@ -1,10 +1,9 @@
 from __future__ import annotations
 
-from tiny import tiny_batch, tiny_model
-
 from tether import tune
 from tether.models.backbone import depth_fractions
 from tether.tune.lora import targets
+from tiny import tiny_batch, tiny_model
 
 
 def test_the_base_stays_in_eval_mode_while_heads_follow() -> None:

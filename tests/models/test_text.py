@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny import tiny_batch, tiny_bert, tiny_texts
 
 from tether import tune
 from tether.errors import RequestError
@@ -14,6 +13,7 @@ from tether.models.load import load_backbone
 from tether.models.model import Model
 from tether.models.save import save_adapter, save_model
 from tether.teachers.initial import initial_teacher
+from tiny import tiny_batch, tiny_bert, tiny_texts
 
 
 @pytest.fixture

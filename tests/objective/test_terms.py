@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny import darker, tiny_batch, tiny_model
 
 from tether import tune
 from tether.errors import RequestError
@@ -23,6 +22,7 @@ from tether.objective import (
 )
 from tether.shifts import Draws
 from tether.teachers.initial import initial_teacher
+from tiny import darker, tiny_batch, tiny_model
 
 RDFT = (ce(0.5), kd("task", 0.5), robust("gated"), features(0.3), activation(0.3))
 
@@ -129,7 +129,9 @@ def test_task_loss_is_alpha_ce_and_the_rest_kd() -> None:
     f = forwards(student, {"task": teacher})
     z, y = f.student().logits["main"], f.batch().y
     got = evaluate_terms((ce(0.3), kd("task", 0.7, 3.0)), f).loss
-    want = 0.3 * cross_entropy(z, y).mean() + 0.7 * distillation(z, f.teacher("task").logits["main"], 3.0).mean()
+    want = (
+        0.3 * cross_entropy(z, y).mean() + 0.7 * distillation(z, f.teacher("task").logits["main"], 3.0).mean()
+    )
     torch.testing.assert_close(got, want)
 
 

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from tether.errors import RequestError
-from tether.evaluate.bootstrap import paired_gap_reduction
-from tether.evaluate.headline import SetKey
-from tether.evaluate.statistics import UNKNOWN, Interval
+from tether.evaluation.bootstrap import paired_gap_reduction
+from tether.evaluation.headline import SetKey
+from tether.evaluation.statistics import UNKNOWN, Interval
 from tether.report.comparison import compare_runs
 from tether.report.measured import measure
 from tether.report.verdicts import outcome, percent, verdict

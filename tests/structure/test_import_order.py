@@ -1,4 +1,4 @@
-"""Imports go one way, only three rooms know the modality, and the engine names no method: read off the code."""
+"""Imports go one way, three rooms know the modality, the engine names no method: read off the code."""
 
 from __future__ import annotations
 
@@ -67,15 +67,18 @@ def test_the_check_would_see_a_wrong_import(tmp_path: Path) -> None:
 ENGINE = ("objective", "training", "teachers", "finish", "evaluation", "run", "tune", "models", "shifts")
 
 
-@pytest.mark.parametrize("path", [p for p in FILES if room(p) in ENGINE], ids=lambda p: str(p.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "path", [p for p in FILES if room(p) in ENGINE], ids=lambda p: str(p.relative_to(ROOT))
+)
 def test_the_engine_names_no_method(path: Path) -> None:
-    """No method's name as a string, outside docstrings, with the one exception of evaluating untouched models."""
+    """No method's name as a string outside docstrings; one exception, evaluating untouched models."""
     names = set(methods.names()) - {"lora"}  # also the name of a tuning
     tree = ast.parse(path.read_text(encoding="utf-8"))
     docs = {
         id(node.body[0].value)
         for node in ast.walk(tree)
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, clean=False)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        and ast.get_docstring(node, clean=False)
     }
     used = {
         node.value
@@ -90,7 +93,9 @@ MODAL = {"PIL", "transformers", "tokenizers"}
 
 
 @pytest.mark.parametrize(
-    "path", [p for p in FILES if room(p) not in {"data", "models", "shifts"}], ids=lambda p: str(p.relative_to(ROOT))
+    "path",
+    [p for p in FILES if room(p) not in {"data", "models", "shifts"}],
+    ids=lambda p: str(p.relative_to(ROOT)),
 )
 def test_only_three_rooms_know_the_modality(path: Path) -> None:
     tree = ast.parse(path.read_text(encoding="utf-8"))

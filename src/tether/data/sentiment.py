@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.progress import Progress
 
 from tether.data.packages import VADER, fetch
 from tether.data.stratify import stratified
@@ -29,12 +28,12 @@ FILES = {
 OOD = {"amazon": "ood_val", "movie": "ood_test", "nyt": "ood_test"}
 
 
-def build(progress: Progress | None = None) -> dict[str, list[Any]]:
+def build() -> dict[str, list[Any]]:
     """Columns text, label, split, domain, document; the domains are whole, limits are the config's.
 
     Source: Hutto and Gilbert, VADER, ICWSM 2014; ratings are means over raters.
     """
-    folder = fetch(VADER, progress) / f"{VADER.name}-{VADER.version}" / "additional_resources"
+    folder = fetch(VADER) / f"{VADER.name}-{VADER.version}" / "additional_resources"
     columns: dict[str, list[Any]] = {key: [] for key in ("text", "label", "split", "domain", "document")}
     for domain, lines in _files(folder / "hutto_ICWSM_2014.tar.gz").items():
         rows = list(_rows(domain, lines))

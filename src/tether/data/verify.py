@@ -9,18 +9,18 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.progress import Progress
 
 from tether.data.examples import column
 from tether.data.reading import Read, UnreadableError
 from tether.data.table import Rows
 from tether.errors import RequestError
+from tether.progress import bar
 
 CHUNK = 256
 
 
 def verify(
-    rows: Rows, read: Read, on_error: Literal["raise", "skip"], progress: Progress | None = None
+    rows: Rows, read: Read, on_error: Literal["raise", "skip"]
 ) -> tuple[NDArray[np.bool_], NDArray[np.void]]:
     """Read every row once.
 
@@ -33,8 +33,8 @@ def verify(
     n = len(rows.dataset)
     readable = np.ones(n, dtype=bool)
     digests = np.zeros(n, dtype="V16")
-    task = None if progress is None else progress.add_task("checking the data", total=n)
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:  # Pillow decodes outside Python's lock
+    # Pillow decodes outside Python's lock.
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool, bar("checking the data", n) as progress:
         for start in range(0, n, CHUNK):
             part = rows.dataset.select(range(start, min(start + CHUNK, n)))
             values = column(part, read.column)
@@ -49,8 +49,7 @@ def verify(
                         f"{found} (rows count from 0, without a header). Mend or remove it, or set "
                         "data.on_error=skip to leave out such rows and have them counted."
                     )
-            if progress is not None and task is not None:
-                progress.update(task, completed=start + len(values))
+            progress.advance(len(values))
     if not readable.any():
         raise RequestError(
             f"{rows.where}: none of the {n} rows can be read from column {read.column!r}; set "

@@ -124,7 +124,7 @@ def build(classes: int, weights: Mapping[str, Tensor] | None = None) -> nn.Modul
         ) from e
     network: nn.Module = EfficientNet.from_name(ARCHITECTURE, num_classes=classes)
     params: Any = network._global_params
-    network._global_params = params._replace(drop_connect_rate=None)  # type: ignore[assignment]
+    network._global_params = params._replace(drop_connect_rate=None)
     if weights is not None:
         network.load_state_dict(dict(weights))
     for parent in list(network.modules()):

@@ -63,12 +63,14 @@ def load_backbone(config: ModelConfig) -> Loaded:
     if (folder / "config.json").is_file():
         return _folder(folder, config)
     if folder.exists():
-        raise RequestError(f"model: expected {folder} to hold a config.json, as a saved model does; it has none")
+        raise RequestError(
+            f"model: expected {folder} to hold a config.json, as a saved model does; it has none"
+        )
     looks_like_a_path = config.name.startswith((".", "/", "~"))
     if looks_like_a_path or ("/" not in config.name and config.source != "transformers"):
         raise RequestError(
-            f"model: {config.name!r} is no packaged model, and no such folder exists; {nearest(config.name, PACKAGED)}. "
-            "A hub model is named owner/name."
+            f"model: {config.name!r} is no packaged model, and no such folder exists; "
+            f"{nearest(config.name, PACKAGED)}. A hub model is named owner/name."
         )
     return _transformers(config.name, config, fingerprint=f"hub:{config.name}@{config.revision}")
 
@@ -125,12 +127,11 @@ def _transformers(where: str, config: ModelConfig, fingerprint: str) -> Loaded:
     auto = transformers.AutoModelForSequenceClassification if pooling == "head" else transformers.AutoModel
     # use_safetensors: a pickled checkpoint is refused, not unpickled.
     network = _or_request(
-        lambda: auto.from_pretrained(where, dtype=torch.float32, use_safetensors=True, **options).eval(), where
+        lambda: auto.from_pretrained(where, dtype=torch.float32, use_safetensors=True, **options).eval(),
+        where,
     )
     tokenizer = _or_request(lambda: transformers.AutoTokenizer.from_pretrained(where, **options), where)
-    limit = min(
-        int(getattr(described, "max_position_embeddings", 512)), int(tokenizer.model_max_length), 128
-    )
+    limit = min(int(getattr(described, "max_position_embeddings", 512)), int(tokenizer.model_max_length), 128)
     backbone = TextBackbone(network, tokenizer, pooling, config.max_length or limit)
     head, classes = None, None
     if pooling == "head":

@@ -77,7 +77,8 @@ def classifier(network: nn.Module, weight: Tensor, bias: Tensor) -> nn.Module:
     with torch.no_grad():
         _mean_layer(body.encoder.layer[-1])
         _linear_top(whole, body, weight.detach().cpu(), bias.detach().cpu())
-    return whole
+    classification: nn.Module = whole
+    return classification
 
 
 def _identity(linear: nn.Linear, scale: float) -> None:

@@ -19,7 +19,9 @@ def main_head(model: Model) -> tuple[torch.Tensor, torch.Tensor]:
     """Plain weight (C, D) and bias (C,) of the head that predicts, on the host."""
     head = model.heads[MAIN]
     if not isinstance(head, LinearHead):
-        raise RequestError(f"expected a linear head, got {type(head).__name__}; it has no plain weights to save")
+        raise RequestError(
+            f"expected a linear head, got {type(head).__name__}; it has no plain weights to save"
+        )
     weight, bias = head.folded()
     return weight.cpu(), bias.cpu()
 
@@ -53,6 +55,6 @@ def _adapter_note(source: str, classes: Sequence[str]) -> str:
     return (
         f"# LoRA adapter on {source}\n\n"
         "Load it with `peft.PeftModel.from_pretrained(base, folder)`, where `base` is that model's network.\n"
-        "`head.safetensors` holds the linear head (`weight`, `bias`) on the pooled features; classes in order: "
-        f"{', '.join(classes)}.\n"
+        "`head.safetensors` holds the linear head (`weight`, `bias`) on the pooled features; classes in "
+        f"order: {', '.join(classes)}.\n"
     )

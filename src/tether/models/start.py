@@ -69,7 +69,9 @@ def cached_probe(loaded: Loaded, classes: int, data: ProbeData, device: torch.de
     return head
 
 
-def _features(backbone: Backbone, examples: Examples, device: torch.device, done: Callable[[float], None]) -> Floats:
+def _features(
+    backbone: Backbone, examples: Examples, device: torch.device, done: Callable[[float], None]
+) -> Floats:
     parts = []
     for start in range(0, len(examples), 64):
         rows = range(start, min(start + 64, len(examples)))

@@ -123,7 +123,7 @@ class TextBackbone(nn.Module):
 
     def save(self, folder: Path, weight: Tensor, bias: Tensor, classes: Sequence[str]) -> None:
         """A folder that `AutoModelForSequenceClassification` and `AutoTokenizer` load."""
-        labels = {i: name for i, name in enumerate(classes)}
+        labels = dict(enumerate(classes))
         if self._final is not None:
             if self._final.out_features != len(classes):
                 self._final = replace_final(self.network, self._final, len(classes))
@@ -160,7 +160,7 @@ def masked_mean(hidden: Tensor, mask: Tensor) -> Tensor:
 def find_blocks(network: nn.Module) -> list[nn.Module]:
     """The longest list of like modules in the network: its transformer layers."""
     lists = [m for m in network.modules() if isinstance(m, nn.ModuleList) and len(m) > 0]
-    alike = [m for m in lists if len({type(layer) for layer in m}) == 1]
+    alike = [list(m) for m in lists if len({type(layer) for layer in m}) == 1]
     if not alike:
         raise RequestError(f"found no list of transformer layers in {type(network).__name__}")
-    return list(max(alike, key=len))
+    return max(alike, key=len)

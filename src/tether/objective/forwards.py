@@ -125,9 +125,7 @@ class StepForwards:
             self._outputs[who, name] = output
         return self._outputs[who, view]
 
-    def _run(
-        self, who: str, run: Runner, view: str, hidden: Sequence[int]
-    ) -> Sequence[tuple[str, Output]]:
+    def _run(self, who: str, run: Runner, view: str, hidden: Sequence[int]) -> Sequence[tuple[str, Output]]:
         """Run one view, or with a plan every planned view of this model in one pass."""
         planned = self._plan.asked.get(who, {}) if self._plan is not None else {}
         views = list(planned) if view in planned else [view]

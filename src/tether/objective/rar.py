@@ -34,7 +34,7 @@ def correlations(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
     variance = a.square().mean(0)  # (D,)
     eps = 1e-5 * variance.mean()
     floor = (len(a) * eps).sqrt()
-    # clamp_min has a zero gradient below the floor, which is what makes the constant feature's gradient finite.
+    # clamp_min has a zero gradient below the floor: that keeps a constant feature's gradient finite.
     norm_a = a.square().sum(0).sqrt().clamp_min(floor)
     square_b = b.square().sum(0)
     norm_b = torch.where(square_b > floor**2, square_b, floor**2).sqrt()
@@ -65,8 +65,8 @@ def rar(student: Tensor, teacher: Tensor, power: int = 1) -> Tensor:
     """
     if len(student) < MIN_ROWS:
         raise RequestError(
-            f"RAR compares features over at least {MIN_ROWS} rows, got {len(student)}; raise train.batch_size, "
-            "lower train.accumulate, or set rar=0"
+            f"RAR compares features over at least {MIN_ROWS} rows, got {len(student)}; raise "
+            "train.batch_size, lower train.accumulate, or set rar_weight=0"
         )
     r, alive = correlations(student, teacher)
     if not bool(alive.any()):
@@ -85,8 +85,6 @@ def pooled(hidden: Tensor, mask: Tensor | None) -> Tensor:
     return (hidden.float() * weights).sum(1) / weights.sum(1)
 
 
-def rar_over_layers(
-    student: Mapping[int, Tensor], teacher: Mapping[int, Tensor], power: int = 1
-) -> Tensor:
+def rar_over_layers(student: Mapping[int, Tensor], teacher: Mapping[int, Tensor], power: int = 1) -> Tensor:
     """L_RAR with gamma_l = 1/|C|: the mean of `rar` over layers of pooled rows (N, D)."""
     return torch.stack([rar(student[layer], teacher[layer], power) for layer in sorted(student)]).mean()

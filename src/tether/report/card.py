@@ -8,13 +8,12 @@ from typing import Any
 
 import yaml
 
-from tether.evaluate.headline import KINDS, NATURAL, SYNTHETIC
-from tether.evaluate.metrics import robustness_gap
-from tether.evaluate.statistics import wilson
+from tether.evaluation.headline import KINDS, NATURAL, SYNTHETIC
+from tether.evaluation.metrics import robustness_gap
+from tether.evaluation.statistics import wilson
 from tether.files import write_text
 from tether.report.measured import measure
 from tether.report.records import Run
-from tether.report.seen import seen_shifts
 from tether.report.tables import number, seconds
 from tether.report.verdicts import bounds, percent
 
@@ -151,7 +150,7 @@ def _task(run: Run) -> str | None:
 
 
 def _seen(run: Run) -> str:
-    seen = seen_shifts(run.config)
+    seen = run.seen
     if seen is None:
         return "The configuration does not say which shifts were used in training."
     if tested := sorted(seen & {k.evalset for k in run.keys}):

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from tether.errors import RequestError, nearest
-from tether.evaluate.bootstrap import RESAMPLES, percentile_interval
-from tether.evaluate.headline import SYNTHETIC, headline_kind, id_weights, kind_weights
-from tether.evaluate.metrics import relative_reduction, robustness_gap, robustness_gap_chance
-from tether.evaluate.statistics import UNKNOWN, Interval, t_interval
+from tether.evaluation.bootstrap import RESAMPLES, percentile_interval
+from tether.evaluation.headline import SYNTHETIC, headline_kind, id_weights, kind_weights
+from tether.evaluation.metrics import relative_reduction, robustness_gap, robustness_gap_chance
+from tether.evaluation.statistics import UNKNOWN, Interval, t_interval
 from tether.report.measured import Draws, MethodScores, measure
 from tether.report.records import Run
 from tether.report.runs import check_comparable

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tether.evaluate.bootstrap import RESAMPLES, percentile_interval, resample_means, seed_weights
-from tether.evaluate.headline import NATURAL, SetKey, id_weights, kind_weights
-from tether.evaluate.metrics import Floats
-from tether.evaluate.statistics import Interval
+from tether.evaluation.bootstrap import RESAMPLES, percentile_interval, resample_means, seed_weights
+from tether.evaluation.headline import NATURAL, SetKey, id_weights, kind_weights
+from tether.evaluation.metrics import Floats
+from tether.evaluation.statistics import Interval
 from tether.report.records import Predictions, Run
 
 

@@ -14,13 +14,12 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from tether.errors import RequestError
-from tether.evaluate.headline import KINDS, SetKey
+from tether.evaluation.headline import KINDS, SetKey
 from tether.files import write_text
 from tether.report.comparison import Comparison
 from tether.report.curves import loss_plot, merge_plot
 from tether.report.plots import id_ood_plot, intervals_plot, severity_plot, shift_map
 from tether.report.records import Run, Sample
-from tether.report.seen import seen_shifts
 from tether.report.shift_rows import ShiftRow
 from tether.report.tables import comparison_csv, comparison_json, number, seconds
 from tether.report.verdicts import bounds, percent
@@ -138,7 +137,7 @@ def _shift_table(comparison: Comparison) -> list[tuple[SetKey, list[ShiftRow]]]:
 
 
 def _seen(runs: Sequence[Run]) -> list[str] | None:
-    known = [s for run in runs if (s := seen_shifts(run.config)) is not None]
+    known = [s for run in runs if (s := run.seen) is not None]
     return sorted(frozenset().union(*known)) if known else None
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from tether.evaluate.headline import KINDS, SYNTHETIC
-from tether.evaluate.statistics import Interval
+from tether.evaluation.headline import KINDS, SYNTHETIC
+from tether.evaluation.statistics import Interval
 from tether.report.comparison import Comparison
 from tether.report.shift_rows import ShiftRow
 from tether.report.svg import INK, Look, draw, looks

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tether.evaluate.headline import SetKey
-from tether.evaluate.metrics import Array, Floats, correct
+from tether.evaluation.headline import SetKey
+from tether.evaluation.metrics import Array, Floats, correct
+from tether.report.seen import seen_shifts
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,12 @@ class Run:
     def keys(self) -> tuple[SetKey, ...]:
         """The evaluation sets, sorted."""
         return tuple(s.key for s in self.sets)
+
+    @property
+    def seen(self) -> frozenset[str] | None:
+        """Shifts used in training: as the run recorded them, else as its config says; None if unknown."""
+        recorded = self.summary.get("seen_shifts")
+        return seen_shifts(self.config) if recorded is None else frozenset(recorded)
 
     def number(self, key: str) -> float:
         """A number of the summary; NaN where it is missing or null."""

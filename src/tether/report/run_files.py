@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from tether.errors import RequestError
-from tether.evaluate.headline import KINDS, SetKey
+from tether.evaluation.headline import KINDS, SetKey
 from tether.files import read_json
 from tether.report.records import Measurement, Predictions, Sample
 

@@ -21,12 +21,16 @@ from tether.report.run_files import (
 )
 
 
-def find_runs(folder: Path) -> list[Path]:
-    """The run folders at or below `folder`, sorted: those that hold a `summary.json`.
+def find_runs(*folders: Path) -> list[Path]:
+    """The run folders at or below `folders`, sorted within each: those that hold a `summary.json`.
 
     Raises:
-        RequestError: when there is none.
+        RequestError: when one of them has none.
     """
+    return [run for folder in folders for run in _runs_below(folder)]
+
+
+def _runs_below(folder: Path) -> list[Path]:
     found = sorted(p.parent for p in Path(folder).rglob("summary.json"))
     if not found:
         raise RequestError(

@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import stats
 
-from tether.evaluate.headline import SetKey
-from tether.evaluate.statistics import UNKNOWN, Interval, holm
+from tether.evaluation.headline import SetKey
+from tether.evaluation.statistics import UNKNOWN, Interval, holm
 from tether.report.measured import Draws, MethodScores
-from tether.report.seen import seen_shifts
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ def _of_method(m: MethodScores, base: MethodScores) -> list[ShiftRow]:
     # One question a name, not one a severity: the severities of a corruption stand and fall together.
     p = [float("nan") if m is base else _p_value(m, base, name) for name in names]
     corrected = dict(zip(names, zip(p, holm(p), strict=True), strict=True))
-    seen = [seen_shifts(run.config) for run in m.runs]
+    seen = [run.seen for run in m.runs]
     rows = []
     for i, key in enumerate(m.keys):
         mine = Draws(float(m.points[i]), m.draws[:, i])

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -13,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tether.evaluate.statistics import Interval
+from tether.evaluation.statistics import Interval
 from tether.report.comparison import Comparison, Row
 from tether.report.verdicts import bounds, percent
 
@@ -71,6 +72,36 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
         console.print(Text(row.verdict))
     for problem in comparison.problems:
         console.print(Text(f"note: {problem}"))
+
+
+def print_summary(summary: Mapping[str, Any], console: Console) -> None:
+    """Print one run's numbers: accuracies in percent, the gap, and what it cost."""
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=False)
+    for key, label in (
+        ("id_accuracy", "ID accuracy %"),
+        ("ood_accuracy", "OOD accuracy %"),
+        ("robustness_gap", "robustness gap %"),
+        ("synthetic_accuracy", "under synthetic shifts %"),
+        ("mu", "merging weight mu"),
+        ("trainable_parameters", "trained parameters"),
+        ("train_seconds", "training"),
+        ("teacher_seconds", "teachers' training"),
+        ("peak_memory_bytes", "peak memory"),
+    ):
+        value = summary.get(key)
+        if value is None:
+            continue
+        if label.endswith("%"):
+            shown = percent(value)
+        elif key.endswith("seconds"):
+            shown = seconds(value)
+        elif key.endswith("bytes"):
+            shown = f"{value / 2**30:.2f} GiB"
+        else:
+            shown = f"{value:.2f}" if key == "mu" else number(value)
+        table.add_row(label, Text(shown, justify="right"))
+    console.print(Text(f"{summary['method']}, seed {summary['seed']}", style="bold"))
+    console.print(table)
 
 
 def comparison_csv(comparison: Comparison) -> str:

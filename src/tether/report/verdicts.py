@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from tether.evaluate.statistics import Interval
+from tether.evaluation.statistics import Interval
 
 TARGET_REDUCTION = 0.30
 LARGEST_ID_DROP = 0.01

@@ -25,6 +25,8 @@ def prepare(method: Method, making: Making, classes: tuple[str, ...]) -> dict[st
 def bind(method: Method, model: Model, prepared: Mapping[str, Teacher]) -> dict[str, Teacher]:
     """All of a method's teachers by name; after the tuning and before the first step."""
     return {
-        name: Teacher(initial_teacher(model, method.tuning)) if isinstance(source, Initial) else prepared[name]
+        name: Teacher(initial_teacher(model, method.tuning))
+        if isinstance(source, Initial)
+        else prepared[name]
         for name, source in method.teachers.items()
     }

@@ -94,12 +94,12 @@ def trained_teacher(name: str, source: Trained, making: Making) -> Teacher:
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".lock"):  # of two runs that need the same teacher one trains and one waits
-        return _load(name, source, method, making, folder) or _train(name, source, method, making, folder, fingerprint)
+        return _load(name, source, method, making, folder) or _train(
+            name, source, method, making, folder, fingerprint
+        )
 
 
-def _load(
-    name: str, source: Trained, method: methods.Method, making: Making, folder: Path
-) -> Teacher | None:
+def _load(name: str, source: Trained, method: methods.Method, making: Making, folder: Path) -> Teacher | None:
     if not (folder / "teacher.json").is_file():
         return None
     try:

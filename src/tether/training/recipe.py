@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class TrainConfig(BaseModel):
-    """The optimisation; AdamW (0.9, 0.999), cosine with 5% warm-up, gradient norm clipped at 1 (METHODS 1.10).
+    """The optimisation: AdamW (0.9, 0.999), cosine with warm-up, clipped gradients (METHODS 1.10).
 
     Attributes:
         epochs: passes over the training set; not used when `steps` is given.

@@ -66,7 +66,7 @@ def lora(rank: int = 8, alpha: float = 16.0, dropout: float = 0.0, head: bool = 
             r=rank,
             lora_alpha=alpha,
             lora_dropout=dropout,
-            # A regular expression, since peft matches bare names as suffixes, and a name may be one of another.
+            # A regular expression: peft takes bare names as suffixes, and one may end another.
             target_modules="|".join(re.escape(n) for n in names),
         )
         model.backbone.network = get_peft_model(network, config, adapter_name=ADAPTER)

@@ -55,7 +55,11 @@ def shift_names(bundle: DataBundle, role: Role, chosen: Sequence[str] | None) ->
     own = {"train": bundle.train_shifts, "val": bundle.val_shifts, "test": bundle.test_shifts}[role]
     if chosen is not None:
         return tuple(chosen)
-    return tuple(own) if own is not None else shifts.default_names(role, shifts.modality_of(bundle.id_test.batch([0])))
+    return (
+        tuple(own)
+        if own is not None
+        else shifts.default_names(role, shifts.modality_of(bundle.id_test.batch([0])))
+    )
 
 
 def test_sets(

@@ -3,7 +3,7 @@ import pytest
 from scipy import stats
 
 from tether.errors import RequestError
-from tether.evaluate import bootstrap
+from tether.evaluation import bootstrap
 
 
 def test_resampled_means_are_means_of_resampled_rows():

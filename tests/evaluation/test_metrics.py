@@ -5,7 +5,7 @@ import pytest
 from sklearn import metrics as sk
 
 from tether.errors import RequestError
-from tether.evaluate import metrics
+from tether.evaluation import metrics
 
 
 @pytest.fixture

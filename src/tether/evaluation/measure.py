@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 
 from tether.data.portray import portray
 from tether.errors import RequestError
-from tether.evaluate import metrics
-from tether.evaluate.predict import Probabilities, predict_set
-from tether.evaluate.statistics import wilson
-from tether.evaluate.suite import EvalSet
+from tether.evaluation import metrics
+from tether.evaluation.predict import Probabilities, predict_set
+from tether.evaluation.statistics import wilson
+from tether.evaluation.suite import EvalSet
 from tether.files import atomic, write_json, write_text
 from tether.methods import Predict
 from tether.models.model import Model
@@ -56,17 +56,20 @@ def measure(
     """
     rows: list[dict[str, Any]] = []
     total = sum(len(s.examples) for s in sets)
-    with bar(label, total) as progress, atomic(folder / "predictions.parquet") as part:
-        with pq.ParquetWriter(part, SCHEMA, compression="zstd") as writer:
-            for evalset in sets:
-                probabilities = predict_set(model, rule, evalset, engine, batch_size, progress)
-                if not np.isfinite(probabilities).all():
-                    raise RequestError(
-                        f"the model gives probabilities that are not finite on {evalset.name}; "
-                        "its weights are damaged or its training diverged"
-                    )
-                writer.write_table(_table(evalset, probabilities))
-                rows += [{**about, **row} for row in result_rows(evalset, probabilities)]
+    with (
+        bar(label, total) as progress,
+        atomic(folder / "predictions.parquet") as part,
+        pq.ParquetWriter(part, SCHEMA, compression="zstd") as writer,
+    ):
+        for evalset in sets:
+            probabilities = predict_set(model, rule, evalset, engine, batch_size, progress)
+            if not np.isfinite(probabilities).all():
+                raise RequestError(
+                    f"the model gives probabilities that are not finite on {evalset.name}; "
+                    "its weights are damaged or its training diverged"
+                )
+            writer.write_table(_table(evalset, probabilities))
+            rows += [{**about, **row} for row in result_rows(evalset, probabilities)]
     write_json(folder / "samples.json", [s for evalset in sets for s in samples(evalset, model.classes)])
     write_text(folder / "results.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
     return rows
@@ -82,7 +85,8 @@ def _table(evalset: EvalSet, probabilities: Probabilities) -> pa.Table:
             pa.array([evalset.severity] * n, pa.int8()),
             pa.array(evalset.examples.labels, pa.int64()),
             pa.ListArray.from_arrays(
-                pa.array(np.arange(0, n * classes + 1, classes), pa.int32()), pa.array(probabilities.reshape(-1))
+                pa.array(np.arange(0, n * classes + 1, classes), pa.int32()),
+                pa.array(probabilities.reshape(-1)),
             ),
         ],
         schema=SCHEMA,

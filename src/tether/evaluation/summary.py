@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tether.evaluate.headline import SetKey, headline_kind, kind_weights
-from tether.evaluate.metrics import robustness_gap
+from tether.evaluation.headline import SetKey, headline_kind, kind_weights
+from tether.evaluation.metrics import robustness_gap
 from tether.files import write_json
 from tether.finish import Finished, Scores
 from tether.training import Fitted
@@ -45,10 +47,9 @@ def write_summary(
     teacher_seconds: float,
     finished: Finished,
     validation: Scores,
+    seen: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Write it last: its presence says that the run is whole."""
-    import json
-
     rows = [json.loads(line) for line in (folder / "results.jsonl").read_text(encoding="utf-8").splitlines()]
     summary: dict[str, Any] = {
         "method": name,
@@ -64,6 +65,7 @@ def write_summary(
         "steps": fitted.steps,
         "peak_memory_bytes": fitted.peak_memory_bytes,
         "mu": finished.chosen,
+        "seen_shifts": sorted(seen),
     }
     write_json(folder / "summary.json", summary)
     return summary

@@ -5,8 +5,8 @@ import pytest
 from scipy import stats
 
 from tether.errors import RequestError
-from tether.evaluate.headline import SetKey, headline_kind, id_weights, kind_weights
-from tether.evaluate.statistics import UNKNOWN, Interval, holm, t_interval, wilson
+from tether.evaluation.headline import SetKey, headline_kind, id_weights, kind_weights
+from tether.evaluation.statistics import UNKNOWN, Interval, holm, t_interval, wilson
 
 
 @pytest.mark.parametrize(("hits", "n"), [(0, 5), (3, 7), (10, 10), (480, 1000)])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tether.evaluate.metrics import Floats
+from tether.evaluation.metrics import Floats
 
 ID, NATURAL, SYNTHETIC, ADVERSARIAL = "id", "natural", "synthetic", "adversarial"
 KINDS = (ID, NATURAL, SYNTHETIC, ADVERSARIAL)

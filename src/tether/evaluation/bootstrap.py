@@ -15,8 +15,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from tether.errors import RequestError
-from tether.evaluate.metrics import Array, Floats, relative_reduction, robustness_gap
-from tether.evaluate.statistics import UNKNOWN, Interval
+from tether.evaluation.metrics import Array, Floats, relative_reduction, robustness_gap
+from tether.evaluation.statistics import UNKNOWN, Interval
 
 RESAMPLES = 1000
 # Counts held at once: 2M numbers of 8 bytes stay well inside a small machine's memory.

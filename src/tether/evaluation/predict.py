@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from tether.evaluate.suite import EvalSet
+from tether.evaluation.suite import EvalSet
 from tether.finish import Judge, Scores
 from tether.methods import Predict
 from tether.models.model import Model
