@@ -31,12 +31,14 @@ class EvaluateConfig(_Part):
         severities: of those shifts, 1 to 5.
         limit: at most so many samples of ID test under each synthetic shift.
         batch_size: samples a forward pass.
+        allow_seen: test on shifts whose family was trained on; such rows are marked as seen.
     """
 
     shifts: tuple[str, ...] | None = None
     severities: tuple[int, ...] = (1, 3, 5)
     limit: int | None = Field(default=None, ge=1)
     batch_size: int = Field(default=100, ge=1)
+    allow_seen: bool = False
 
     @field_validator("severities")
     @classmethod

@@ -14,7 +14,7 @@ from tether.config import Config, load_config
 from tether.data import DataBundle, load_data
 from tether.evaluation.measure import measure
 from tether.evaluation.predict import make_judge
-from tether.evaluation.suite import test_sets, validation_sets
+from tether.evaluation.suite import EvalSet, check_request, test_sets, validation_sets
 from tether.evaluation.summary import write_summary
 from tether.files import read_json
 from tether.finish import Finished, Judge, Start, trained_state
@@ -69,6 +69,8 @@ def train(
 
     method = methods.build(config.method.name, config.method.options)
     data, engine, loaded = ingredients(config)
+    seen = seen_in_training(method, data)
+    check_request(tests(config, data), validation_sets(data), seen, config.evaluate.allow_seen)
     begin(folder, config)
     write_data(folder, data)
 
@@ -94,7 +96,7 @@ def train(
     evaluate_into(folder, student, method, config, data, engine, config.method.name)
     summary = write_summary(
         folder, config.method.name, config.seed, counts, fitted, teacher_seconds(teachers), finished,
-        validation(method, config, data, engine)(student), seen_in_training(method, data),
+        validation(method, config, data, engine)(student), seen,
     )  # fmt: skip
     write_card(read_run(folder), folder / "README.md")
     return Run(folder, summary)
@@ -140,6 +142,12 @@ def making(config: Config, data: DataBundle, engine: Engine, loaded: Loaded) -> 
     )
 
 
+def tests(config: Config, data: DataBundle) -> list[EvalSet]:
+    """The sets that the final model is tested on, once."""
+    wanted = config.evaluate
+    return test_sets(data, wanted.shifts, wanted.severities, wanted.limit)
+
+
 def validation(
     method: Method, config: Config, data: DataBundle, engine: Engine, progress: Bar | None = None
 ) -> Judge:
@@ -161,10 +169,9 @@ def evaluate_into(
     folder: Path, model: Model, method: Method, config: Config, data: DataBundle, engine: Engine, name: str
 ) -> None:
     """Stress-test the final model and write predictions, samples and results."""
-    wanted = config.evaluate
-    sets = test_sets(data, wanted.shifts, wanted.severities, wanted.limit)
+    sets, batch_size = tests(config, data), config.evaluate.batch_size
     about = {"run": folder.name, "method": name, "seed": config.seed}
-    measure(model, method.predict, sets, engine, wanted.batch_size, folder, about, "stress test")
+    measure(model, method.predict, sets, engine, batch_size, folder, about, "stress test")
 
 
 def teacher_seconds(teachers: Mapping[str, Teacher]) -> float:
@@ -193,6 +200,7 @@ def evaluate(
         say(f"{folder} is finished already; its results are used")
         return Run(folder, read_json(folder / "summary.json"))
     data, engine, loaded = ingredients(config)
+    check_request(tests(config, data), validation_sets(data), (), config.evaluate.allow_seen)
     begin(folder, config)
     write_data(folder, data)
     own = loaded.head is not None and loaded.classes == data.classes

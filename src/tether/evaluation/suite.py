@@ -14,7 +14,7 @@ from tether.shifts import Draws, Role, Shift
 EVALUATION_SEED = 0
 VALIDATION_SEED = 1  # validation shifts never draw what a test set draws
 VALIDATION_SEVERITY = 3
-VALIDATION_LIMIT = 500
+VALIDATION_LIMIT = 500  # samples of a validation set, so that a sweep over mu stays a matter of seconds
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,26 @@ def validation_sets(bundle: DataBundle) -> list[EvalSet]:
     if not bundle.ood_val:
         # Synthetic validation shifts stand in where no validation domain exists; their families are not
         # among the test shifts (METHODS 1.9, leakage rule).
-        base = first(bundle.id_val, VALIDATION_LIMIT)
-        for name in shift_names(bundle, "val", None):
+        names = shift_names(bundle, "val", None)
+        base = first(bundle.id_val, VALIDATION_LIMIT // max(1, len(names)))
+        for name in names:
             shift = shifts.get(name)
             sets.append(EvalSet(name, "synthetic", VALIDATION_SEVERITY, base, shift, VALIDATION_SEED))
     return sets
+
+
+def check_request(
+    tests: Sequence[EvalSet], validation: Sequence[EvalSet], trained: Sequence[str], allow_seen: bool
+) -> None:
+    """Try every shift on one sample, and refuse a family with two roles, before anything is spent.
+
+    Raises:
+        RequestError: a shift that does not fit the samples; a family both trained on and tested on.
+    """
+    for evalset in (*tests, *validation):
+        evalset.batch([0])
+
+    def synthetic(sets: Sequence[EvalSet]) -> list[Shift]:
+        return list({s.name: s.shift for s in sets if s.shift is not None}.values())
+
+    shifts.check_roles(trained, synthetic(validation), synthetic(tests), allow_seen=allow_seen)

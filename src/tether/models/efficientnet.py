@@ -21,7 +21,7 @@ MEAN, STD = 0.498, 0.502  # (x*255 - 127) / 128, as the weights were trained
 # rates above the 1e-5 that METHODS 1.3 gives for large vision transformers.
 RATES: Mapping[str, Rate] = {
     "backbone": Rate(3e-4, 0.01),
-    "adapter": Rate(2e-3),
+    "adapter": Rate(4e-3),
     "head": Rate(1e-3, 1e-4),
 }
 
