@@ -1,0 +1,88 @@
+"""Peak memory of `rdft` against `lora`, measured in turn, each run in a process of its own.
+
+Shows what sharing the base weights is worth: the initial teacher of `rdft` costs no second copy.
+
+    python benchmarks/peak_memory.py [--preset sentiment] [--steps 12] [--rounds 3]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+VARIANTS = {
+    "lora": ["method=lora"],
+    "rdft, initial teacher only": ["method=rdft", "method.alpha=1"],
+    "rdft, both teachers": ["method=rdft"],
+    "finetune": ["method=finetune"],
+}
+CHILD = """
+import json, sys
+import torch
+from tether import methods
+from tether.config import load_config
+from tether.finish import trained_state
+from tether.run import ingredients, making, start
+from tether.teachers import bind, prepare
+from tether.training import fit
+from pathlib import Path
+
+preset, out, *overrides = sys.argv[1:]
+config = load_config(preset, overrides)
+method = methods.build(config.method.name, config.method.options)
+data, engine, loaded = ingredients(config)
+prepared = prepare(method, making(config, data, engine, loaded), data.classes)
+student = start(method.start, loaded, data, config.seed, engine)
+groups = method.tuning.apply(student)
+teachers = {n: t.run for n, t in bind(method, student, prepared).items()}
+fitted = fit(
+    student, method, groups, data.train, teachers, config.train, engine, 0, Path(out), "bench", "steps"
+)
+print(json.dumps({"peak": fitted.peak_memory_bytes, "step": fitted.step_seconds}))
+"""
+
+
+def measure(preset: str, overrides: list[str], steps: int) -> dict[str, float]:
+    with tempfile.TemporaryDirectory() as out:
+        command = [sys.executable, "-c", CHILD, preset, out, f"train.steps={steps}", *overrides]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--preset", default="sentiment")
+    parser.add_argument("--steps", type=int, default=12)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--json", type=Path, help="also write the rows here")
+    asked = parser.parse_args()
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in VARIANTS}
+    for overrides in VARIANTS.values():  # a first round fills the caches (probe, task teacher)
+        measure(asked.preset, overrides, asked.steps)
+    for _ in range(asked.rounds):
+        for name, overrides in VARIANTS.items():
+            found[name].append(measure(asked.preset, overrides, asked.steps))
+    rows = []
+    for name, runs in found.items():
+        ratios = {
+            key: statistics.median(r[key] / base[key] for r, base in zip(runs, found["lora"], strict=True))
+            for key in ("peak", "step")
+        }
+        peak = statistics.median(r["peak"] for r in runs) / 2**20
+        rows.append(
+            {"variant": name, "peak_mib": round(peak), **{f"{k}_ratio": v for k, v in ratios.items()}}
+        )
+    print(f"| {asked.preset} | peak MiB | peak / lora | step time / lora |\n|---|---|---|---|")
+    for row in rows:
+        print(f"| {row['variant']} | {row['peak_mib']} | {row['peak_ratio']:.2f} | {row['step_ratio']:.2f} |")
+    if asked.json:
+        asked.json.write_text(json.dumps(rows, indent=2))
+
+
+if __name__ == "__main__":
+    main()
