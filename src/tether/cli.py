@@ -34,7 +34,8 @@ Overrides = Annotated[
     typer.Argument(help="Changes such as train.steps=40 method=lora.", metavar="[key=value ...]"),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for programs.")]
-OUT = Console()
+# Into a file or a pipe there is no width to fit: take what the tables want.
+OUT = Console() if sys.stdout.isatty() else Console(width=110)
 
 
 def _version(asked: bool) -> None:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from tether import methods
 from tether.data import DataConfig
+from tether.data.config import TABLE_KEYS
 from tether.errors import RequestError, nearest
 from tether.models.config import ModelConfig
 from tether.training.recipe import TrainConfig
@@ -98,6 +99,8 @@ class Config(_Part):
         """The resolved config as it is written to YAML."""
         raw = self.model_dump(mode="json")
         raw["method"] = {"name": self.method.name, **raw["method"]["options"]}
+        if self.data.preset is not None:  # what the preset settles may not be given beside it
+            raw["data"] = {k: v for k, v in raw["data"].items() if k not in TABLE_KEYS}
         return raw
 
     def fingerprint(self) -> str:
@@ -139,7 +142,8 @@ def load_config(source: str | Path | Mapping[str, Any], overrides: Sequence[str]
     raw = dict(source) if isinstance(source, Mapping) else _read(str(source))
     if isinstance(raw.get("method"), str):
         raw["method"] = {"name": raw["method"]}
-    for override in overrides:
+    # Whole parts first: `method.alpha=1 method=rdft` means the same in either order.
+    for override in sorted(overrides, key=lambda o: "." in o.partition("=")[0]):
         _apply(raw, override)
     return parse(raw)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from tether.batch import Batch
 from tether.evaluation.suite import EvalSet
 from tether.finish import Judge, Scores
 from tether.methods import Predict
@@ -16,6 +17,7 @@ from tether.progress import Bar
 from tether.training import Engine
 
 Probabilities = npt.NDArray[np.float32]
+HELD_VALUES = 2**26  # a quarter of a gigabyte of pixels a validation set
 
 
 def predict_set(
@@ -28,14 +30,26 @@ def predict_set(
 ) -> Probabilities:
     """(N, C) probabilities in the order of the set; the model runs once a batch, in eval mode."""
     model.eval()
+    return predict_batches(model, rule, batches(evalset, batch_size), engine, progress)
+
+
+def batches(evalset: EvalSet, batch_size: int) -> Iterator[Batch]:
+    """The set in order, a batch at a time."""
+    total = len(evalset.examples)
+    for start in range(0, total, batch_size):
+        yield evalset.batch(range(start, min(start + batch_size, total)))
+
+
+def predict_batches(
+    model: Model, rule: Predict, source: Iterable[Batch], engine: Engine, progress: Bar | None = None
+) -> Probabilities:
+    """Probabilities of batches, rows in their order."""
     parts = []
-    for start in range(0, len(evalset.examples), batch_size):
-        rows = range(start, min(start + batch_size, len(evalset.examples)))
-        batch = evalset.batch(rows).to(engine.device)
+    for batch in source:
         with torch.no_grad(), engine.autocast():
-            parts.append(rule(model(batch)).float().cpu().numpy())
+            parts.append(rule(model(batch.to(engine.device))).float().cpu().numpy())
         if progress is not None:
-            progress.advance(len(rows))
+            progress.advance(len(batch))
     return np.concatenate(parts).astype(np.float32)
 
 
@@ -50,11 +64,23 @@ def make_judge(
 
     It is built from validation sets alone, so nothing it steers can have seen a test set (METHODS 1.9).
     """
+    # A sweep judges the same samples many times: make their shifts once, where they fit in memory.
+    held: dict[str, list[Batch]] = {}
+
+    def source(evalset: EvalSet) -> Iterable[Batch]:
+        if evalset.name not in held and len(evalset.examples):
+            first = evalset.batch([0]).x
+            size = first.numel() * len(evalset.examples) if isinstance(first, torch.Tensor) else 0
+            if size > HELD_VALUES:
+                return batches(evalset, batch_size)
+            held[evalset.name] = list(batches(evalset, batch_size))
+        return held[evalset.name]
 
     def judge(model: Model) -> Scores:
         hits = []
+        model.eval()
         for evalset in sets:
-            probabilities = predict_set(model, rule, evalset, engine, batch_size)
+            probabilities = predict_batches(model, rule, source(evalset), engine)
             hits.append(float((probabilities.argmax(1) == evalset.examples.labels).mean()))
         if each is not None:
             each()

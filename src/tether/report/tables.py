@@ -48,23 +48,23 @@ def seconds(x: float) -> str:
     return f"{x:.0f} s" if x < 120 else f"{x / 60:.0f} min" if x < 3600 else f"{x / 3600:.1f} h"
 
 
+WIDE = 100  # columns that the whole table needs; a narrower terminal gets it in two parts
+
+
 def print_comparison(comparison: Comparison, console: Console) -> None:
-    """Print the methods side by side, at most 100 columns wide, and a verdict line for each."""
-    table = Table(box=None, padding=(0, 1, 1, 0), pad_edge=False, header_style="bold", width=100)
-    for k, name in enumerate(("method", "ID %", _shifted(comparison), "gap %", "synthetic %")):
-        table.add_column(name, justify="left" if k == 0 else "right")
-    for name in ("gap cut %", "ID change", "cost"):
-        table.add_column(name, justify="right")
-    for row in comparison.rows:
-        table.add_row(
-            Text(f"{row.method}\n{_seeds(row)}"),
-            *[_cell(x) for x in (row.id_accuracy, row.ood_accuracy, row.gap)],
-            _cell(row.synthetic_accuracy, f"gap {percent(row.synthetic_gap.value)}"),
-            _cell(row.gap_reduction, digits=0, mark=" ~" if row.inside_noise else ""),
-            _cell(row.id_change) if row.outcome != "reference" else Text("–"),
-            _cost(row),
-        )
-    console.print(table)
+    """Print the methods side by side and a verdict line for each; fits 100 columns, or 80 in two tables."""
+    scores = ("ID %", _shifted(comparison), "gap %", "synthetic %")
+    changes = ("gap cut %", "ID change", "cost")
+    wide = console.width >= WIDE
+    for names in [(*scores, *changes)] if wide else [scores, changes]:
+        table = Table(box=None, padding=(0, 1, 1, 0), pad_edge=False, header_style="bold")
+        table.add_column("method", no_wrap=True)
+        for name in names:
+            table.add_column(name, justify="right", no_wrap=True)
+        for row in comparison.rows:
+            cells = _cells(row, scores, changes)
+            table.add_row(Text(f"{row.method}\n{_seeds(row)}"), *(cells[name] for name in names))
+        console.print(table)
     console.print(
         Text("[ ] 95% interval   ~ inside the noise   cost: trained parameters, time (+ teachers), step\n")
     )
@@ -72,6 +72,20 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
         console.print(Text(row.verdict))
     for problem in comparison.problems:
         console.print(Text(f"note: {problem}"))
+
+
+def _cells(row: Row, scores: tuple[str, ...], changes: tuple[str, ...]) -> dict[str, Text]:
+    """A row's cells by column name."""
+    values = (
+        _cell(row.id_accuracy),
+        _cell(row.ood_accuracy),
+        _cell(row.gap),
+        _cell(row.synthetic_accuracy, f"gap {percent(row.synthetic_gap.value)}"),
+        _cell(row.gap_reduction, digits=0, mark=" ~" if row.inside_noise else ""),
+        _cell(row.id_change) if row.outcome != "reference" else Text("–"),
+        _cost(row),
+    )
+    return dict(zip((*scores, *changes), values, strict=True))
 
 
 def print_summary(summary: Mapping[str, Any], console: Console) -> None:
