@@ -14,7 +14,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from tether import methods
 from tether.data import DataConfig
-from tether.data.config import TABLE_KEYS
 from tether.errors import RequestError, nearest
 from tether.models.config import ModelConfig
 from tether.training.recipe import TrainConfig
@@ -99,8 +98,8 @@ class Config(_Part):
         """The resolved config as it is written to YAML."""
         raw = self.model_dump(mode="json")
         raw["method"] = {"name": self.method.name, **raw["method"]["options"]}
-        if self.data.preset is not None:  # what the preset settles may not be given beside it
-            raw["data"] = {k: v for k, v in raw["data"].items() if k not in TABLE_KEYS}
+        if self.data.preset is not None:  # a key that is given, even null, overrides the preset's own
+            raw["data"] = self.data.model_dump(mode="json", exclude_unset=True)
         return raw
 
     def fingerprint(self) -> str:
