@@ -124,7 +124,7 @@ def _plain(description: str, total: float) -> Iterator[Bar]:
         if end:
             if now - b.started >= 2.0:
                 print(b.plain(), file=sys.stderr, flush=True)
-        elif now - b.last_line >= PLAIN_EVERY:
+        elif now - b.last_line >= PLAIN_EVERY and b.done < b.total:
             b.last_line = now
             print(b.plain(), file=sys.stderr, flush=True)
 
