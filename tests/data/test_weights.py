@@ -47,3 +47,24 @@ def test_efficientnet_lite0_has_all_its_tensors():
     buffers = ("running_mean", "running_var", "num_batches_tracked")
     parameters = sum(t.numel() for name, t in state.items() if not name.endswith(buffers))
     assert parameters == 4_652_008  # ImageNet-1k EfficientNet-Lite0
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    """24 training emoji, (24, 3, 224, 224), normalised as ImageNet models expect, with their names."""
+    import io
+
+    import numpy as np
+    import pyarrow.parquet as pq
+    from PIL import Image
+
+    from tether.data import prepare
+
+    wanted = ("airplane", "bicycle", "tiger", "zebra", "mushroom", "pizza", "banana", "trombone", "hammer")
+    rows = pq.read_table(prepare("emoji") / "table.parquet", columns=["image", "name", "domain"]).to_pylist()
+    found = {r["name"]: r["image"] for r in rows if r["name"] in wanted and r["domain"] == "noto"}
+    drawn = [Image.open(io.BytesIO(found[name])).resize((224, 224)) for name in sorted(found)]
+    x = torch.from_numpy(np.stack([np.asarray(d) for d in drawn])).permute(0, 3, 1, 2) / 255
+    return sorted(found), (x - torch.tensor([0.485, 0.456, 0.406])[:, None, None]) / torch.tensor(
+        [0.229, 0.224, 0.225]
+    )[:, None, None]
