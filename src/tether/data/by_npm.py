@@ -35,7 +35,7 @@ def download(package: Package, work: Path) -> Path:
         if registry is None:
             raise RequestError(
                 f"{package.name} {package.version} is an npm package, but there is no npm on the PATH. "
-                "Install Node.js, which brings npm, or set NPM_CONFIG_REGISTRY to the address of your npm registry"
+                "Install Node.js, which brings npm, or set NPM_CONFIG_REGISTRY to your npm registry's address"
                 f"{elsewhere(package)}"
             )
         return _straight(package, registry, files)
