@@ -43,7 +43,6 @@ def run_client(
             stdout=out,
             stderr=out,
             env=os.environ | dict(environment),
-            cwd=work,  # npm also reads settings of the folder it is called in
         ) as client,
     ):
         try:
