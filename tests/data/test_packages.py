@@ -8,9 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from tether.data import packages, unpack
+from tether.data import by_pip, packages, unpack
 from tether.data.once import once
-from tether.data.packages import Package, fetch
+from tether.data.package import Package
+from tether.data.packages import fetch
 from tether.errors import RequestError
 from tether.progress import Bar
 
@@ -139,9 +140,9 @@ PINNED = Package("tiny", "1.0", "wheel", "0" * 64, 1000, "MIT")
 
 
 def test_without_pip(monkeypatch, tmp_path):
-    monkeypatch.setattr(packages.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(by_pip.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(RequestError, match="ensurepip"):
-        packages.download(PINNED, tmp_path)
+        by_pip.download(PINNED, tmp_path)
 
 
 def stand_in(tmp_path, monkeypatch, body):
@@ -149,7 +150,7 @@ def stand_in(tmp_path, monkeypatch, body):
     program = tmp_path / "python"
     program.write_text(f"#!{sys.executable}\nimport os, sys, time\n{body}\n")
     program.chmod(0o755)
-    monkeypatch.setattr(packages.sys, "executable", str(program))
+    monkeypatch.setattr(by_pip.sys, "executable", str(program))
     work = tmp_path / "work"
     work.mkdir()
     return work
@@ -158,7 +159,7 @@ def stand_in(tmp_path, monkeypatch, body):
 def test_failed_download_says_how_to_go_on(monkeypatch, tmp_path):
     work = stand_in(tmp_path, monkeypatch, "print('ERROR: no route'); sys.exit(1)")
     with pytest.raises(RequestError) as caught:
-        packages.download(PINNED, work)
+        by_pip.download(PINNED, work)
     message = str(caught.value)
     assert "could not fetch tiny 1.0" in message
     assert "ERROR: no route" in message
@@ -176,13 +177,13 @@ open(dest + '/tiny.whl', 'wb').close()"""
     work = stand_in(tmp_path, monkeypatch, body)
     seen = []
     monkeypatch.setattr(Bar, "to", lambda self, done: seen.append(done))
-    assert packages.download(PINNED, work).name == "tiny.whl"
+    assert by_pip.download(PINNED, work).name == "tiny.whl"
     assert seen == sorted(seen)
     assert len(set(seen)) >= 3
     assert seen[-1] == pytest.approx(1000 / 1e6)
 
 
 def test_pip_is_told_the_hash_and_the_form():
-    assert PINNED.requirement == "tiny==1.0 --hash=sha256:" + "0" * 64
-    assert PINNED.arguments == ["download", "--no-deps", "--require-hashes", "--only-binary", ":all:"]
-    assert replace(PINNED, kind="sdist").arguments[-2:] == ["--no-binary", "tiny"]
+    assert by_pip.requirement(PINNED) == "tiny==1.0 --hash=sha256:" + "0" * 64
+    assert by_pip.arguments(PINNED) == ["download", "--no-deps", "--require-hashes", "--only-binary", ":all:"]
+    assert by_pip.arguments(replace(PINNED, kind="sdist"))[-2:] == ["--no-binary", "tiny"]

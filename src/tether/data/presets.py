@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tether.data import digits, sentiment
+from tether.data import digits, emoji, sentiment
 from tether.data.config import DataConfig
 from tether.data.once import once
-from tether.data.packages import Package
+from tether.data.package import Package
 from tether.errors import RequestError, nearest
 from tether.files import cache_dir
 
@@ -45,6 +45,13 @@ PRESETS: Mapping[str, Preset] = {
         build=digits.build,
         config=_COLUMNS | {"image": "image", "size": 64},
     ),
+    "emoji": Preset(
+        line="emoji of 17 classes of things: the noto style for training, other artists' styles beyond",
+        recipe=1,
+        packages=emoji.PACKAGES,
+        build=emoji.build,
+        config=_COLUMNS | {"image": "image", "group": "identity", "size": 112},
+    ),
     "sentiment": Preset(
         line="short English texts, negative or positive: tweets for training, reviews and editorials beyond",
         recipe=1,
@@ -66,7 +73,7 @@ def list_presets() -> list[tuple[str, str]]:
 
     Example:
         >>> [name for name, _ in list_presets()]
-        ['digits', 'sentiment']
+        ['digits', 'emoji', 'sentiment']
     """
     return [(name, preset.line) for name, preset in PRESETS.items()]
 

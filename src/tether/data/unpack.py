@@ -13,7 +13,7 @@ from typing import IO
 
 from tether.errors import RequestError
 
-# The largest package in use unpacks to 92 MB and 200 members; far beyond that it is not what we pinned.
+# The largest packages in use unpack to 98 MB and to 324 members; far beyond that it is not what we pinned.
 MAX_BYTES = 2 * 1024**3
 MAX_MEMBERS = 20_000
 
