@@ -1,0 +1,109 @@
+"""What a run will take, from a few measured steps and batches, before anything is spent."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from tether import methods
+from tether.config import Config
+from tether.data import DataBundle
+from tether.evaluation.predict import predict_batches
+from tether.evaluation.suite import EvalSet, validation_sets
+from tether.methods import Initial, Method, Trained
+from tether.models.load import load_backbone
+from tether.models.model import Model
+from tether.progress import silenced
+from tether.run import start, tests
+from tether.teachers.initial import initial_teacher
+from tether.training import Engine, Fitted, fit, frozen_runner
+
+STEPS = 4  # the first one warms caches up; the median of the rest counts
+SAMPLED = 50  # samples of a test set that are run to learn its cost
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds by part, and the most memory held while training.
+
+    Attributes:
+        step_seconds: median of the measured steps.
+        train_seconds: all steps of the student.
+        teacher_seconds: all steps of the teachers that have to be trained first, were none cached.
+        choose_seconds: the finish's look at validation.
+        test_seconds: the stress test.
+        peak_memory_bytes: while training.
+    """
+
+    step_seconds: float
+    train_seconds: float
+    teacher_seconds: float
+    choose_seconds: float
+    test_seconds: float
+    peak_memory_bytes: int
+
+    @property
+    def seconds(self) -> float:
+        """The whole run."""
+        return self.train_seconds + self.teacher_seconds + self.choose_seconds + self.test_seconds
+
+
+def estimate(config: Config, data: DataBundle, engine: Engine) -> Estimate:
+    """Measure a few steps of the student and of each teacher to be trained, and a batch of each test set.
+
+    Nothing is kept: the steps run in a temporary folder on models of their own. A teacher that is not
+    trained yet is stood in for by the untrained model, which costs the same.
+    """
+    method = methods.build(config.method.name, config.method.options)
+    total = config.train.total_steps(len(data.train))
+    with silenced():
+        teachers = [s for s in method.teachers.values() if isinstance(s, Trained)]
+        taught = [_steps(methods.build(s.method, s.options), config, data, engine) for s in teachers]
+        student = _steps(method, config, data, engine)
+        model = start("random", load_backbone(config.model), data, config.seed, engine).to(engine.device)
+        judged = sum(_set_seconds(s, model, method, config, engine) for s in validation_sets(data))
+        tested = sum(_set_seconds(s, model, method, config, engine) for s in tests(config, data))
+    trains = student.steps > 0
+    return Estimate(
+        step_seconds=student.step_seconds,
+        train_seconds=student.step_seconds * total if trains else 0.0,
+        teacher_seconds=sum(t.step_seconds for t in taught) * total,
+        choose_seconds=judged * (method.finish.judged + 1),
+        test_seconds=tested,
+        peak_memory_bytes=max([student.peak_memory_bytes, *(t.peak_memory_bytes for t in taught)]),
+    )
+
+
+def _steps(method: Method, config: Config, data: DataBundle, engine: Engine) -> Fitted:
+    model = start("random", load_backbone(config.model), data, config.seed, engine)
+    torch.manual_seed(config.seed)
+    groups = method.tuning.apply(model)
+    model.to(engine.device)
+    stand_in = None
+    runners = {}
+    for name, source in method.teachers.items():
+        if isinstance(source, Initial):
+            runners[name] = initial_teacher(model, method.tuning)
+            continue
+        if stand_in is None:
+            other = start("random", load_backbone(config.model), data, config.seed, engine)
+            stand_in = frozen_runner(other.to(engine.device))
+        runners[name] = stand_in
+    recipe = config.train.model_copy(update={"steps": STEPS})
+    with tempfile.TemporaryDirectory() as folder:
+        return fit(
+            model, method, groups, data.train, runners, recipe, engine, config.seed, Path(folder), "estimate",
+            "steps",
+        )  # fmt: skip
+
+
+def _set_seconds(evalset: EvalSet, model: Model, method: Method, config: Config, engine: Engine) -> float:
+    """Seconds for the whole set, from its first samples."""
+    count = min(SAMPLED, config.evaluate.batch_size, len(evalset.examples))
+    began = time.monotonic()
+    predict_batches(model, method.predict, [evalset.batch(range(count))], engine)
+    return (time.monotonic() - began) / count * len(evalset.examples)
