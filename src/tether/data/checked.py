@@ -1,0 +1,76 @@
+"""What was verified before: digests by the files' names, sizes and times; nothing is decoded twice."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tether.data.mapped import settled
+from tether.data.reading import Read
+from tether.data.rows import Rows
+from tether.errors import RequestError
+from tether.files import atomic, cache_dir
+
+RECIPE = 1  # raise it when digests are taken in another way
+Sixteen = NDArray[np.void]
+NOTHING = b"\0" * 16
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Digests of an earlier load.
+
+    Attributes:
+        keys: what each row's content hung on then, (N,) of 16 bytes; zeros where it was not read.
+        digests: of each row's content, (N,) of 16 bytes.
+    """
+
+    keys: Sixteen
+    digests: Sixteen
+
+
+def place(rows: Rows, read: Read) -> Path:
+    """Where the digests of this source are kept."""
+    about = repr((RECIPE, rows.where, str(rows.root.resolve()), read.column, type(read).__name__, len(rows)))
+    name = hashlib.blake2b(about.encode(), digest_size=16).hexdigest()
+    return cache_dir() / "checked" / f"{name}.npz"
+
+
+def recall(path: Path, n: int) -> Checked:
+    """The digests kept for `n` rows; all zeros when there are none, or they cannot be read."""
+    try:
+        with np.load(path, allow_pickle=False) as kept:
+            found = Checked(kept["keys"].view("V16"), kept["digests"].view("V16"))
+            if len(found.keys) == n == len(found.digests):
+                return found
+    except (OSError, ValueError, KeyError, EOFError):
+        pass
+    return Checked(np.zeros(n, "V16"), np.zeros(n, "V16"))
+
+
+def keep(path: Path, checked: Checked) -> None:
+    """Keep digests for the next load; a cache that cannot be written only costs time."""
+    try:
+        with atomic(path) as part, part.open("wb") as f:
+            np.savez(f, keys=checked.keys.view(np.uint8), digests=checked.digests.view(np.uint8))
+    except RequestError:
+        return
+
+
+def row_key(rows: Rows, row: int, stamp: tuple[bytes, float] | None) -> bytes:
+    """What the content of a row hangs on, 16 bytes; zeros when that cannot be told.
+
+    Args:
+        rows: the source.
+        row: its position there.
+        stamp: `Read.stamp` of its value: of its own file, or None when it lies in the table itself.
+    """
+    if stamp is not None:
+        return stamp[0] if settled(stamp[1]) else NOTHING
+    if rows.stamp is None:
+        return NOTHING
+    return hashlib.blake2b(f"{rows.stamp}:{row}".encode(), digest_size=16).digest()
