@@ -10,7 +10,7 @@ from typing import Any
 from tether.errors import RequestError, nearest
 from tether.progress import Bar
 
-BATCH = 4096  # rows
+BATCH = 1 << 23  # characters read before a batch is written
 KINDS = {str: "string", bool: "bool_", int: "int64", float: "float64"}
 
 
@@ -29,16 +29,17 @@ def json_batches(path: Path, wanted: Sequence[str], progress: Bar) -> Iterator[A
     kinds: dict[str, type] = {}
     seen: set[str] = set()
     held: list[tuple[int, dict[str, Any]]] = []
-    schema = None
-    for row, value in _objects(path, progress):
+    schema, size = None, 0
+    for row, value, length in _objects(path, progress):
         seen.update(value)
         _check_kinds(path, wanted, kinds, row, value)
-        held.append((row, value))
+        held.append((row, {name: value.get(name) for name in wanted}))
+        size += length
         # The schema needs every column's kind, so a column that begins with nulls is waited for.
-        if len(held) >= BATCH and (schema is not None or len(kinds) == len(wanted)):
+        if size >= BATCH and (schema is not None or len(kinds) == len(wanted)):
             schema = schema or _schema(wanted, kinds, held)
             yield _batch(path, schema, held)
-            held = []
+            held, size = [], 0
     if held and schema is None:
         for name in wanted:
             if name not in seen:
@@ -49,7 +50,7 @@ def json_batches(path: Path, wanted: Sequence[str], progress: Bar) -> Iterator[A
         yield _batch(path, schema, held)
 
 
-def _objects(path: Path, progress: Bar) -> Iterator[tuple[int, dict[str, Any]]]:
+def _objects(path: Path, progress: Bar) -> Iterator[tuple[int, dict[str, Any], int]]:
     row = -1
     with path.open(encoding="utf-8-sig") as f:
         for line in f:
@@ -63,7 +64,7 @@ def _objects(path: Path, progress: Bar) -> Iterator[tuple[int, dict[str, Any]]]:
                 raise RequestError(f"{path}: expected one JSON object a line, row {row} is none ({e})") from e
             if not isinstance(value, dict):
                 raise RequestError(f"{path}: expected one JSON object a line, row {row} is a {_name(value)}")
-            yield row, value
+            yield row, value, len(line)
 
 
 def _check_kinds(

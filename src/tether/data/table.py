@@ -18,7 +18,7 @@ from tether.progress import bar
 JSON_LINES = (".jsonl", ".ndjson", ".json")
 KNOWN = (".csv", ".tsv", *JSON_LINES, ".parquet")
 BLOCK = 1 << 24  # bytes of CSV parsed at a time; no row may be longer
-BATCH = 1024  # rows of Parquet at a time; with pictures in the table a few hundred megabytes at most
+BATCH = 1 << 24  # bytes of Parquet at a time, as its rows are on average
 
 
 def read_table(config: DataConfig) -> Rows:
@@ -93,7 +93,10 @@ def _parquet(path: Path, wanted: Sequence[str]) -> Iterator[Any]:
 
     with pq.ParquetFile(path) as file, bar(f"reading {path.name}", file.metadata.num_rows) as progress:
         check_columns(path, file.schema_arrow.names, wanted)
-        for batch in file.iter_batches(BATCH, columns=list(wanted)):
+        about = file.metadata
+        size = sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups))
+        rows = max(1, min(65_536, BATCH * about.num_rows // max(size, 1)))
+        for batch in file.iter_batches(rows, columns=list(wanted)):
             yield _plain(batch)
             progress.advance(batch.num_rows)
 
