@@ -24,10 +24,8 @@ optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
 
 def train(examples, step):
     batch = examples.batch(step_indices(step, len(examples), 64, 0))  # the shuffled order of a run
-    x = torch.stack([
-        torch.bincount(torch.frombuffer(bytearray(text[:64], "utf8"), dtype=torch.uint8).long(), minlength=256)
-        for text in batch.x
-    ])
+    letters = torch.tensor([list(text[:64].encode()) for text in batch.x])
+    x = torch.stack([torch.bincount(row, minlength=256) for row in letters])
     loss = torch.nn.functional.cross_entropy(model(x / x.sum(1, keepdim=True)), batch.y)
     optimizer.zero_grad()
     loss.backward()

@@ -62,16 +62,24 @@ def keep(path: Path, checked: Checked) -> None:
         return
 
 
-def row_key(rows: Rows, row: int, stamp: tuple[bytes, float] | None) -> bytes:
-    """What the content of a row hangs on, 16 bytes; zeros when that cannot be told.
+def table_key(rows: Rows) -> bytes:
+    """What the content of a row hangs on that lies in the table itself, 16 bytes; zeros: it cannot be told.
 
-    Args:
-        rows: the source.
-        row: its position there.
-        stamp: `Read.stamp` of its value: of its own file, or None when it lies in the table itself.
+    One key for all rows will do: they are told apart by their position.
     """
-    if stamp is not None:
-        return stamp[0] if settled(stamp[1]) else NOTHING
-    if rows.stamp is None:
-        return NOTHING
-    return hashlib.blake2b(f"{rows.stamp}:{row}".encode(), digest_size=16).digest()
+    return NOTHING if rows.stamp is None else hashlib.blake2b(rows.stamp.encode(), digest_size=16).digest()
+
+
+def file_key(stamp: tuple[bytes, float]) -> bytes:
+    """The same for a row that names a file, from `Read.stamp`."""
+    return stamp[0] if settled(stamp[1]) else NOTHING
+
+
+def known(checked: Checked, key: bytes) -> NDArray[np.bool_]:
+    """Which rows were kept under this key, (N,)."""
+    if key == NOTHING:
+        return np.zeros(len(checked.keys), dtype=bool)
+    same: NDArray[np.bool_] = (
+        checked.keys.view(np.uint8).reshape(-1, 16) == np.frombuffer(key, np.uint8)
+    ).all(1)
+    return same

@@ -103,5 +103,6 @@ def column(rows: datasets.Dataset, name: str) -> list[Any]:
     if not len(rows):
         return []
     # The other columns are left out first: taking rows by position would copy theirs too.
-    values: list[Any] = rows.select_columns([name]).with_format("arrow")[:].column(name).to_pylist()
+    alone = rows if rows.column_names == [name] else rows.select_columns([name])
+    values: list[Any] = alone.with_format("arrow")[:].column(name).to_pylist()
     return values

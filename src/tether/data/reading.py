@@ -7,7 +7,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
@@ -36,6 +36,10 @@ class Read(Protocol):
     def size(self) -> int | None:
         """Side of the pictures in pixels; None for texts, or where pictures keep their own."""
 
+    @property
+    def decodes(self) -> bool:
+        """Whether reading a value takes long enough to be worth a thread."""
+
     def digest(self, value: object) -> bytes:
         """16 bytes that tell this value's content from others; raises UnreadableError."""
 
@@ -55,6 +59,7 @@ class Texts:
 
     column: str
     size: None = None
+    decodes: Literal[False] = False
 
     def digest(self, value: object) -> bytes:  # noqa: D102 (said by Read)
         return hashlib.blake2b(_string(value).encode("utf-8", "surrogatepass"), digest_size=16).digest()
@@ -84,6 +89,7 @@ class Pictures:
     column: str
     root: Path
     size: int | None = None
+    decodes: Literal[True] = True
 
     def digest(self, value: object) -> bytes:
         """Digest of the decoded pixels, so the same picture in another file format counts as the same."""
