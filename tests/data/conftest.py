@@ -50,3 +50,16 @@ def png() -> Callable[[int], bytes]:
         return file.getvalue()
 
     return make
+
+
+@pytest.fixture
+def picture(png: Callable[..., bytes]) -> Callable[..., Path]:
+    """Writes a picture of its own, with the folders above it, and gives its path."""
+    made = iter(range(10_000))
+
+    def write(path: Path, size: tuple[int, int] = (6, 4)) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(png(next(made), size))
+        return path
+
+    return write

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, final
 
 import numpy as np
 
-from tether.data.examples import Examples
+from tether.data.examples import Examples, Ints
 
 
 @final
@@ -31,6 +31,12 @@ class DataBundle:
         train_shifts: synthetic shifts the config names for training; None means the defaults.
         val_shifts: the same for validation.
         test_shifts: the same for testing.
+        stress: sets made under a synthetic shift beforehand, by (shift, severity), such as ImageNet-C's.
+        answers: set -> for each class, the class it counts as there, (C,), -1 where it is not asked for: a
+            set with 200 of 1000 classes is scored among its own. A set that is not named asks for all.
+        members: names of the overlapping subgroups, the columns of `Examples.members`.
+        faults: the first unreadable rows, in words.
+        notes: what a reader of the results should know about the data.
 
     Example:
         >>> bundle = load_data(DataConfig(preset="sentiment"))  # doctest: +SKIP
@@ -52,12 +58,25 @@ class DataBundle:
     train_shifts: tuple[str, ...] | None = None
     val_shifts: tuple[str, ...] | None = None
     test_shifts: tuple[str, ...] | None = None
+    stress: Mapping[tuple[str, int], Examples] = field(default_factory=dict)
+    answers: Mapping[str, Ints] = field(default_factory=dict)
+    members: tuple[str, ...] = ()
+    faults: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def sets(self) -> dict[str, Examples]:
-        """Every set by name, in a fixed order; an OOD one is named "ood_test/<domain>"."""
+        """Every set by name, in a fixed order: "ood_test/<domain>", "stress/<shift>/<severity>"."""
         named = {"train": self.train, "id_val": self.id_val, "id_test": self.id_test}
         named |= {f"ood_val/{domain}": examples for domain, examples in self.ood_val.items()}
-        return named | {f"ood_test/{domain}": examples for domain, examples in self.ood_test.items()}
+        named |= {f"ood_test/{domain}": examples for domain, examples in self.ood_test.items()}
+        return named | {
+            f"stress/{shift}/{level}": examples for (shift, level), examples in self.stress.items()
+        }
+
+    def class_index(self, name: str) -> Ints:
+        """Positions, among `classes`, of the classes that a set asks for, (K,), ascending."""
+        answer = self.answers.get(name, np.arange(len(self.classes)))
+        return np.unique(answer[answer >= 0])
 
     def at(self, size: int) -> DataBundle:
         """The same data with pictures of `size` pixels a side; for texts nothing changes."""
@@ -98,4 +117,10 @@ def _fields(sets: Mapping[str, Examples]) -> dict[str, Any]:
         "id_test": sets["id_test"],
         "ood_val": domains("ood_val"),
         "ood_test": domains("ood_test"),
+        "stress": {
+            (shift, int(severity)): examples
+            for (shift, _, severity), examples in (
+                (n.partition("/"), e) for n, e in domains("stress").items()
+            )
+        },
     }

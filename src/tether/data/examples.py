@@ -33,6 +33,8 @@ class Examples:
             however the source is split or limited.
         digests: content of each example's x, (N,) of 16 bytes.
         groups: domain or subgroup, (N,) int64, or None.
+        members: which overlapping subgroups each example belongs to, (N, G) bool, or None; a comment may
+            speak of several identities.
 
     Example:
         >>> bundle = load_data(DataConfig(preset="digits"))  # doctest: +SKIP
@@ -46,6 +48,7 @@ class Examples:
     ids: Ints
     digests: NDArray[np.void]
     groups: Ints | None = None
+    members: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -87,6 +90,7 @@ class Examples:
             ids=self.ids[index],
             digests=self.digests[index],
             groups=None if self.groups is None else self.groups[index],
+            members=None if self.members is None else self.members[index],
         )
 
     def at(self, size: int) -> Examples:
@@ -98,5 +102,7 @@ def column(rows: datasets.Dataset, name: str) -> list[Any]:
     """Raw values of a column; the arrow format keeps `datasets` from decoding pictures on its own."""
     if not len(rows):
         return []
-    values: list[Any] = rows.with_format("arrow")[:].column(name).to_pylist()
+    # The other columns are left out first: taking rows by position would copy theirs too.
+    alone = rows if rows.column_names == [name] else rows.select_columns([name])
+    values: list[Any] = alone.with_format("arrow")[:].column(name).to_pylist()
     return values

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tether.data.examples import column
-from tether.data.table import Rows
+from tether.data.rows import Rows
 from tether.errors import RequestError, nearest
 
 if TYPE_CHECKING:
@@ -28,8 +27,8 @@ def read_labels(
     Raises:
         RequestError: at a null, fractional or unknown label, with its row; or when there is a single class.
     """
-    values = column(rows.dataset, name)
-    names = _own_names(rows.dataset, name)
+    values = rows.values(name)
+    names = None if name in rows.made else _own_names(rows.dataset, name)
     words = [_word(rows.where, name, row, value, names) for row, value in enumerate(values)]
     if classes is None:
         found = names or tuple(sorted(set(words), key=_order(set(words))))

@@ -7,7 +7,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
@@ -36,8 +36,15 @@ class Read(Protocol):
     def size(self) -> int | None:
         """Side of the pictures in pixels; None for texts, or where pictures keep their own."""
 
+    @property
+    def decodes(self) -> bool:
+        """Whether reading a value takes long enough to be worth a thread."""
+
     def digest(self, value: object) -> bytes:
         """16 bytes that tell this value's content from others; raises UnreadableError."""
+
+    def stamp(self, value: object) -> tuple[bytes, float] | None:
+        """16 bytes that change with the value's file, and that file's time; None for a value without one."""
 
     def __call__(self, values: Sequence[object]) -> Tensor | tuple[str, ...]:
         """The values as pixels (B, 3, H, W) or as B strings; raises UnreadableError."""
@@ -52,9 +59,13 @@ class Texts:
 
     column: str
     size: None = None
+    decodes: Literal[False] = False
 
     def digest(self, value: object) -> bytes:  # noqa: D102 (said by Read)
         return hashlib.blake2b(_string(value).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+    def stamp(self, value: object) -> None:  # noqa: D102
+        return None
 
     def __call__(self, values: Sequence[object]) -> tuple[str, ...]:  # noqa: D102
         return tuple(_string(value) for value in values)
@@ -65,7 +76,7 @@ class Texts:
 
 @dataclass(frozen=True)
 class Pictures:
-    """Paths, bytes or {"bytes": ...}, decoded with Pillow.
+    """Paths, bytes, or {"path" or "bytes": ..., "border": pixels to cut off each side}, decoded with Pillow.
 
     A picture is resized to a square as a whole, so its sides may be scaled differently; nothing is cropped
     away. Bilinear with Pillow's antialiasing.
@@ -78,16 +89,17 @@ class Pictures:
     column: str
     root: Path
     size: int | None = None
+    decodes: Literal[True] = True
 
     def digest(self, value: object) -> bytes:
         """Digest of the decoded pixels, so the same picture in another file format counts as the same."""
-        picture = _decode(self._bytes(value))
+        picture = self._picture(value)
         head = f"{picture.width}x{picture.height}:".encode()
         return hashlib.blake2b(head + picture.tobytes(), digest_size=16).digest()
 
     def __call__(self, values: Sequence[object]) -> Tensor:
         """Pixels (B, 3, H, W) in [0, 1], RGB."""
-        pictures = [_decode(self._bytes(value)) for value in values]
+        pictures = [self._picture(value) for value in values]
         if self.size is not None:
             side = (self.size, self.size)
             pictures = [p.resize(side, Image.Resampling.BILINEAR) for p in pictures]
@@ -104,6 +116,31 @@ class Pictures:
 
     def at(self, size: int) -> Pictures:  # noqa: D102
         return Pictures(self.column, self.root, size)
+
+    def stamp(self, value: object) -> tuple[bytes, float] | None:
+        """Name, size and time of the file, with the border cut off."""
+        border = value.get("border") if isinstance(value, dict) else None
+        if isinstance(value, dict) and not value.get("bytes"):
+            value = value.get("path")
+        if not isinstance(value, str):
+            return None
+        try:
+            stat = (self.root / value).stat()
+        except (OSError, ValueError):
+            return b"", float("inf")  # a file that is not there is as young as can be: never trusted
+        text = repr((value, stat.st_size, stat.st_mtime_ns, border))
+        return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest(), stat.st_mtime
+
+    def _picture(self, value: object) -> Image.Image:
+        picture = _decode(self._bytes(value))
+        border = value.get("border") if isinstance(value, dict) else None
+        if not border:
+            return picture
+        if 2 * border >= min(picture.size):
+            raise UnreadableError(
+                f"{picture.width}x{picture.height} pixels leave nothing within a border of {border}"
+            )
+        return picture.crop((border, border, picture.width - border, picture.height - border))
 
     def _bytes(self, value: object) -> bytes:
         if isinstance(value, dict):  # how `datasets` stores its Image feature

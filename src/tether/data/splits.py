@@ -1,6 +1,7 @@
 """Which row belongs to which set: by a split column, by fraction, or by domain; no group straddles.
 
 A set's name is a split's, with the domain after a slash for the out-of-distribution ones: "ood_test/movie".
+Sets made under a synthetic shift beforehand are named "stress/<shift>/<severity>".
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tether.data.config import ID_SPLITS, SPLITS, Fractions, OodDomains
+from tether.data.config_parts import ID_SPLITS, SPLITS, Fractions, OodDomains
 from tether.data.stratify import stratified
 from tether.errors import RequestError, nearest
 
@@ -19,7 +20,15 @@ Ints = NDArray[np.int64]
 Sets = dict[str, Ints]
 
 # What a set is for. A group may lie in several sets of one purpose, never in sets of two.
-PURPOSE = {"train": "train", "id_val": "val", "ood_val": "val", "id_test": "test", "ood_test": "test"}
+PURPOSE = {
+    "train": "train",
+    "id_val": "val",
+    "ood_val": "val",
+    "id_test": "test",
+    "ood_test": "test",
+    "stress": "test",
+}
+STRESS = "stress"
 
 
 def by_column(
@@ -27,11 +36,16 @@ def by_column(
 ) -> Sets:
     """Sets as the split column names them; without domains an OOD split is one set named like itself.
 
+    A row whose split is "" is in no set; a table cannot say that, a published benchmark does. The domain of
+    a "stress" row is a shift and its severity, "frost/3".
+
     Raises:
         RequestError: at an unknown split, a domain in both OOD splits, or a group of two purposes.
     """
     for row, split in enumerate(splits):
-        if split not in SPLITS:
+        if split == STRESS:
+            _check_stress(where, row, None if domains is None else domains[row])
+        elif split and split not in SPLITS:
             raise RequestError(f"{where}: unknown split {split!r} in row {row}; {nearest(split, SPLITS)}")
     if domains is not None:
         held: dict[str, set[str]] = {
@@ -47,15 +61,25 @@ def by_column(
     if groups is not None:
         purposes: dict[str, str] = {}
         for row, (group, split) in enumerate(zip(groups, splits, strict=True)):
-            if purposes.setdefault(group, PURPOSE[split]) != PURPOSE[split]:
+            if split and purposes.setdefault(group, PURPOSE[split]) != PURPOSE[split]:
                 raise RequestError(
                     f"{where}: the group {group!r} is in {split} (row {row}) and also serves for "
                     f"{purposes[group]}; a group must lie on one side of a split. Move its rows together."
                 )
     names = [
-        s if s in ID_SPLITS else f"{s}/{s if domains is None else domains[i]}" for i, s in enumerate(splits)
+        s if s in ID_SPLITS or not s else f"{s}/{s if domains is None else domains[i]}"
+        for i, s in enumerate(splits)
     ]
-    return _collect(names)
+    return collect(names)
+
+
+def _check_stress(where: str, row: int, domain: str | None) -> None:
+    name, _, severity = (domain or "").partition("/")
+    if not name or severity not in ("1", "2", "3", "4", "5"):
+        raise RequestError(
+            f"{where}: expected a shift and a severity from 1 to 5 as the domain of a stress row, such as "
+            f"'frost/3', row {row} has {domain!r}"
+        )
 
 
 def by_fraction(
@@ -89,17 +113,17 @@ def by_fraction(
     rng = np.random.default_rng([seed, len(SPLITS)])
     result = np.array(side, dtype=object)
     if groups is None:
-        result[inside] = _divide(labels[inside], fractions, rng)
+        result[inside] = divide(labels[inside], fractions, rng)
     else:
         codes = np.unique(np.asarray(groups), return_inverse=True)[1].reshape(-1)
-        result[inside] = _divide_groups(labels[inside], codes[inside], fractions, rng)
+        result[inside] = divide_groups(labels[inside], codes[inside], fractions, rng)
         purpose = {int(g): PURPOSE[s] for g, s in zip(codes[inside], result[inside], strict=True)}
         # A group outside the ID rows is free; test comes first, it is what cannot be had twice.
         for ood_split in ("ood_test", "ood_val"):
             for i in np.flatnonzero(side == ood_split):
                 if purpose.setdefault(int(codes[i]), PURPOSE[ood_split]) != PURPOSE[ood_split]:
                     result[i] = ""
-    return _collect([f"{s}/{domains[i]}" if domains and s[:3] == "ood" else s for i, s in enumerate(result)])
+    return collect([f"{s}/{domains[i]}" if domains and s[:3] == "ood" else s for i, s in enumerate(result)])
 
 
 def limited(sets: Sets, labels: Ints, limit: Mapping[str, int | None], seed: int) -> Sets:
@@ -128,13 +152,16 @@ def limited(sets: Sets, labels: Ints, limit: Mapping[str, int | None], seed: int
     return result
 
 
-def check_sets(where: str, sets: Sets, labels: Ints, classes: Sequence[str]) -> None:
-    """Refuse sets that cannot be trained or tested on.
+def check_sets(
+    where: str, sets: Sets, labels: Ints, classes: Sequence[str], published: bool = False
+) -> tuple[str, ...]:
+    """Refuse sets that cannot be trained or tested on; what a published benchmark may do comes back as notes.
 
     Raises:
         RequestError: when an in-distribution set is empty, train has a single class, or another set holds a
             class that train lacks.
     """
+    notes: list[str] = []
     for name in ID_SPLITS:
         if name not in sets:
             raise RequestError(
@@ -146,21 +173,27 @@ def check_sets(where: str, sets: Sets, labels: Ints, classes: Sequence[str]) -> 
         raise RequestError(f"{where}: train holds only the class {classes[taught.pop()]!r}; expected two")
     for name, rows in sets.items():
         strange = sorted(set(labels[rows].tolist()) - taught)
-        if strange:
+        if strange and published:
+            notes.append(f"{name} holds {len(strange)} classes that train lacks; no model can learn them")
+        elif strange:
             raise RequestError(
                 f"{where}: {name} holds the classes {[classes[c] for c in strange]}, which train lacks; a "
                 "model cannot learn them. Add training rows of them or remove those rows."
             )
+    return tuple(notes)
 
 
-def _collect(names: Sequence[str]) -> Sets:
+def collect(names: Sequence[str]) -> Sets:
     """Row positions by set name, the sets in the order of SPLITS and then by domain; "" is no set."""
-    column = np.asarray(names, dtype=object)
-    order = sorted(set(names) - {""}, key=lambda name: (SPLITS.index(name.partition("/")[0]), name))
-    return {name: np.flatnonzero(column == name) for name in order}
+    known, code = np.unique(np.asarray(names), return_inverse=True)
+    at = {str(name): i for i, name in enumerate(known)}
+    ranks = (*SPLITS, STRESS)
+    order = sorted(set(at) - {""}, key=lambda name: (ranks.index(name.partition("/")[0]), name))
+    return {name: np.flatnonzero(code.reshape(-1) == at[name]) for name in order}
 
 
-def _divide(labels: Ints, fractions: Fractions, rng: np.random.Generator) -> NDArray[np.object_]:
+def divide(labels: Ints, fractions: Fractions, rng: np.random.Generator) -> NDArray[np.object_]:
+    """A split's name for each row, stratified by label."""
     n = len(labels)
     split = np.full(n, "train", dtype=object)
     # One row of each class is train's beforehand: a rare class must be taught before it is asked for.
@@ -173,7 +206,7 @@ def _divide(labels: Ints, fractions: Fractions, rng: np.random.Generator) -> NDA
     return split
 
 
-def _divide_groups(
+def divide_groups(
     labels: Ints, groups: Ints, fractions: Fractions, rng: np.random.Generator
 ) -> NDArray[np.object_]:
     """Groups one by one, the large first, each to the split whose class counts it brings nearest to plan."""

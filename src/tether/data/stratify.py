@@ -19,7 +19,7 @@ def quotas(counts: Ints, n: int, rng: np.random.Generator, cover: bool = True) -
 
     Example:
         >>> quotas(np.array([6, 3, 1]), 5, np.random.default_rng(0)).tolist()
-        [2, 2, 1]
+        [3, 1, 1]
     """
     share = counts * (n / max(int(counts.sum()), 1))
     quota: Ints = np.floor(share).astype(np.int64)

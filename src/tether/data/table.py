@@ -1,56 +1,24 @@
-"""The table source: CSV, JSONL or Parquet, held as a `datasets.Dataset` (Arrow underneath).
-
-The table is read into memory: with pictures beyond that, let its column hold paths rather than bytes.
-"""
+"""The table source: CSV, JSONL or Parquet, streamed into Arrow and mapped from there, never held whole."""
 
 from __future__ import annotations
 
 import csv
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tether.data.config import DataConfig
-from tether.data.examples import column
+from tether.data.json_lines import json_batches
+from tether.data.mapped import mapped, settled, stamp_of
+from tether.data.refuse import refuse_code
+from tether.data.rows import Rows, columns_of
 from tether.errors import RequestError, nearest
-
-if TYPE_CHECKING:
-    import datasets
+from tether.progress import bar
 
 JSON_LINES = (".jsonl", ".ndjson", ".json")
 KNOWN = (".csv", ".tsv", *JSON_LINES, ".parquet")
-
-
-@dataclass(frozen=True)
-class Rows:
-    """What every source gives: rows in the source's own order, before anything is split or dropped.
-
-    Attributes:
-        dataset: the columns the config names.
-        root: the folder that relative picture paths start from.
-        where: how messages call the source.
-    """
-
-    dataset: datasets.Dataset
-    root: Path
-    where: str
-
-    def words(self, name: str) -> list[str]:
-        """A column of names (domain, split, group) as strings.
-
-        Raises:
-            RequestError: at the first null or blank value, with its row.
-        """
-        values = column(self.dataset, name)
-        for row, value in enumerate(values):
-            if value is None or not str(value).strip():
-                raise RequestError(
-                    f"{self.where}: expected a value in column {name!r}, row {row} has none (rows count from "
-                    "0, without a header); fill it in or remove the row"
-                )
-        return [str(value).strip() for value in values]
+BLOCK = 1 << 24  # bytes of CSV parsed at a time; no row may be longer
+BATCH = 1 << 24  # bytes of Parquet at a time, as its rows are on average
 
 
 def read_table(config: DataConfig) -> Rows:
@@ -64,26 +32,34 @@ def read_table(config: DataConfig) -> Rows:
         >>> len(read_table(config).dataset)  # doctest: +SKIP
         120
     """
-    import datasets
+    path = Path(config.path or "").expanduser()
+    columns = columns_of(config)
+    dataset, stamp = open_table(path, columns.wanted)
+    return Rows(dataset, path.parent, str(path), columns, stamp=stamp)
+
+
+def open_table(path: Path, wanted: Sequence[str]) -> tuple[Any, str | None]:
+    """These columns of a table as a mapped data set, and its stamp, None while the file is too young for one.
+
+    Raises:
+        RequestError: as `read_table`.
+    """
     import pyarrow as pa
 
-    path = Path(config.path or "").expanduser()
     _check_file(path)
-    named = [config.text, config.image, config.label, config.domain, config.split, *config.group]
-    wanted = list(dict.fromkeys(name for name in named if name is not None))
+    stamp = stamp_of(path, list(wanted))
     try:
-        table = _read(path, wanted)
+        dataset = mapped(path, stamp, lambda: _batches(path, wanted))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError, csv.Error) as e:
-        if path.suffix.lower() in JSON_LINES:
-            _blame_line(path, wanted)
         first = str(e).splitlines()[0][:300]
         raise RequestError(f"{path}: expected a whole {path.suffix[1:]} file in UTF-8, but: {first}") from e
-    if not table.num_rows:
+    if dataset is None or not len(dataset):
         raise RequestError(f"{path}: expected rows, the table is empty; check that the right file is named")
-    return Rows(datasets.Dataset(_plain(table)), path.parent, str(path))
+    return dataset, stamp if settled(path.stat().st_mtime) else None
 
 
 def _check_file(path: Path) -> None:
+    refuse_code(path)
     if path.suffix.lower() not in KNOWN:
         raise RequestError(f"data.path: expected a table ({', '.join(KNOWN)}), got {str(path)!r}; convert it")
     if path.is_file():
@@ -96,30 +72,46 @@ def _check_file(path: Path) -> None:
     raise RequestError(f"data.path: there is no file {str(path)!r}; {hint}")
 
 
-def _read(path: Path, wanted: Sequence[str]) -> Any:
+def _batches(path: Path, wanted: Sequence[str]) -> Iterator[Any]:
+    size, suffix = path.stat().st_size, path.suffix.lower()
+    if size == 0:
+        return
+    if suffix == ".parquet":
+        yield from _parquet(path, wanted)
+        return
+    with bar(f"reading {path.name} (MB)", size / 1e6) as progress:
+        if suffix in JSON_LINES:
+            yield from json_batches(path, wanted, progress)
+            return
+        for batch in _csv(path, wanted):
+            yield batch
+            progress.advance(batch.nbytes / 1e6)
+
+
+def _parquet(path: Path, wanted: Sequence[str]) -> Iterator[Any]:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file, bar(f"reading {path.name}", file.metadata.num_rows) as progress:
+        check_columns(path, file.schema_arrow.names, wanted)
+        about = file.metadata
+        size = sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups))
+        rows = max(1, min(65_536, BATCH * about.num_rows // max(size, 1)))
+        for batch in file.iter_batches(rows, columns=list(wanted)):
+            yield _plain(batch)
+            progress.advance(batch.num_rows)
+
+
+def _csv(path: Path, wanted: Sequence[str]) -> Iterator[Any]:
     import pyarrow as pa
     import pyarrow.csv
-    import pyarrow.json
-    import pyarrow.parquet
 
-    suffix = path.suffix.lower()
-    if path.stat().st_size == 0:
-        return pa.table({})
-    if suffix == ".parquet":
-        _check_columns(path, pa.parquet.read_schema(path).names, wanted)
-        return pa.parquet.read_table(path, columns=list(wanted))
-    if suffix in JSON_LINES:
-        # One block a file would need is not known beforehand; 16 MB lets a single line be long.
-        table = pa.json.read_json(path, pa.json.ReadOptions(block_size=1 << 24))
-        if table.num_rows:
-            _check_columns(path, table.column_names, wanted)
-        return table.select([name for name in wanted if name in table.column_names])
-    delimiter = "\t" if suffix == ".tsv" else ","
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
     with path.open(newline="", encoding="utf-8-sig") as f:
         header = next(csv.reader(f, delimiter=delimiter), [])
-    _check_columns(path, header, wanted)
-    return pa.csv.read_csv(
+    check_columns(path, header, wanted)
+    with pa.csv.open_csv(
         path,
+        read_options=pa.csv.ReadOptions(block_size=BLOCK),
         parse_options=pa.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
         # Every column as text: guessing would turn the text "007" into a number and "NA" into nothing.
         convert_options=pa.csv.ConvertOptions(
@@ -127,50 +119,31 @@ def _read(path: Path, wanted: Sequence[str]) -> Any:
             include_columns=list(wanted),
             strings_can_be_null=False,
         ),
-    )
+    ) as reader:
+        yield from reader
 
 
-def _check_columns(path: Path, have: Sequence[str], wanted: Sequence[str]) -> None:
+def check_columns(path: Path, have: Sequence[str], wanted: Sequence[str]) -> None:
+    """Refuse a table that lacks a column.
+
+    Raises:
+        RequestError: with the nearest name there is.
+    """
     for name in wanted:
         if name not in have:
             raise RequestError(f"{path}: there is no column {name!r}; {nearest(name, have)}")
 
 
-def _plain(table: Any) -> Any:
+def _plain(batch: Any) -> Any:
     """Categories written by pandas come as dictionary columns, which `datasets` does not take."""
     import pyarrow as pa
 
-    for i, field in enumerate(table.schema):
+    if not any(pa.types.is_dictionary(field.type) for field in batch.schema):
+        return batch
+    arrays, fields = [], []
+    for field, array in zip(batch.schema, batch.columns, strict=True):
         if pa.types.is_dictionary(field.type):
-            table = table.set_column(i, field.name, table.column(i).cast(field.type.value_type))
-    return table
-
-
-def _blame_line(path: Path, wanted: Sequence[str]) -> None:
-    """Arrow says that a JSON column changed its type, but not always where: find the row."""
-    kinds: dict[str, type] = {}
-    row = -1
-    with path.open(encoding="utf-8-sig") as f:
-        for line in f:
-            if not line.strip():
-                continue
-            row += 1
-            try:
-                value = json.loads(line)
-            except ValueError as e:
-                raise RequestError(f"{path}: expected one JSON object a line, row {row} is none ({e})") from e
-            if not isinstance(value, dict):
-                raise RequestError(f"{path}: expected one JSON object a line, row {row} is a {_name(value)}")
-            for name in wanted:
-                if value.get(name) is None:
-                    continue
-                kind = kinds.setdefault(name, type(value[name]))
-                if type(value[name]) is not kind:
-                    raise RequestError(
-                        f"{path}: column {name!r} holds a {_name(value[name])} in row {row}, a "
-                        f"{kind.__name__} before; expected one kind, a string for texts. Mend the row."
-                    )
-
-
-def _name(value: object) -> str:
-    return type(value).__name__
+            array = array.cast(field.type.value_type)
+        arrays.append(array)
+        fields.append(pa.field(field.name, array.type))
+    return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields, metadata=batch.schema.metadata))
