@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from rich.console import Console
 
 from tether import methods
+from tether.batch import Batch
 from tether.config import Config, load_config
 from tether.data.doctor import Findings, show
 from tether.data.doctor import examine as examine_data
+from tether.estimate import Estimate, estimate
+from tether.models.backbone import Backbone
 from tether.models.model import Model
 from tether.models.start import random_start
+from tether.report.tables import seconds
 from tether.run import ingredients
 from tether.tune.lora import targets
 
@@ -28,6 +35,7 @@ class Diagnosis:
         data: counts, duplicates, imbalance.
         trained: parameters that would train, and all of them.
         steps: optimiser steps of the run.
+        cost: measured on a few steps; None when not asked for.
         adapted: how many modules LoRA would adapt.
         left_out: modules inside the blocks that cannot take LoRA.
     """
@@ -36,6 +44,7 @@ class Diagnosis:
     data: Findings
     trained: tuple[int, int]
     steps: int
+    cost: Estimate | None
     adapted: int
     left_out: tuple[str, ...]
 
@@ -55,6 +64,7 @@ class Diagnosis:
             "trainable_parameters": self.trained[0],
             "total_parameters": self.trained[1],
             "steps": self.steps,
+            "cost": None if self.cost is None else {**asdict(self.cost), "seconds": self.cost.seconds},
             "lora_modules": self.adapted,
             "lora_left_out": list(self.left_out),
         }
@@ -64,6 +74,8 @@ class Diagnosis:
         show(self.data, console)
         trained, total = self.trained
         console.print(f"\n{self.method}: {self.steps} steps, {trained:,} of {total:,} parameters train")
+        if self.cost is not None:
+            console.print(_cost_line(self.cost), highlight=False)
         console.print(f"LoRA would adapt {self.adapted} modules in the blocks", highlight=False)
         if self.left_out:
             console.print(
@@ -73,8 +85,25 @@ class Diagnosis:
         console.print("leakage found: see above" if self.leaks else "no leakage found", style="bold")
 
 
-def examine(config: str | Path | Config, overrides: Sequence[str] = ()) -> Diagnosis:
-    """Load data and model as a run would, train nothing.
+def _cost_line(cost: Estimate) -> str:
+    parts = {
+        "teachers": cost.teacher_seconds,
+        "training": cost.train_seconds,
+        "choosing": cost.choose_seconds,
+        "stress test": cost.test_seconds,
+    }
+    said = ", ".join(f"{name} {seconds(value)}" for name, value in parts.items() if value > 0)
+    memory = f"{cost.peak_memory_bytes / 2**30:.1f} GiB at the peak"
+    return f"about {seconds(cost.seconds)} ({said}), {memory}; measured on a few steps of this machine"
+
+
+def examine(config: str | Path | Config, overrides: Sequence[str] = (), measure: bool = True) -> Diagnosis:
+    """Load data and model as a run would, measure a few steps, keep nothing.
+
+    Args:
+        config: as for `tether.train`.
+        overrides: "key=value".
+        measure: whether to run a few steps for the estimate of time and memory.
 
     Example:
         >>> examine("digits").leaks  # doctest: +SKIP
@@ -82,17 +111,28 @@ def examine(config: str | Path | Config, overrides: Sequence[str] = ()) -> Diagn
     """
     if not isinstance(config, Config):
         config = load_config(config, overrides)
-    data, _, loaded = ingredients(config)
+    data, engine, loaded = ingredients(config)
     network = loaded.backbone.network
     adapted, left_out = targets(network, loaded.backbone.blocks())
+    findings = examine_data(
+        data,
+        embed=lambda batch: _embed(loaded.backbone, batch),
+        model_classes=loaded.classes if loaded.classes and set(loaded.classes) == set(data.classes) else None,
+    )
     method = methods.build(config.method.name, config.method.options)
     model: Model = random_start(loaded, data.classes, config.seed)
     groups = method.tuning.apply(model)
     return Diagnosis(
         method=config.method.name,
-        data=examine_data(data),
+        data=findings,
         trained=model.parameter_counts(),
         steps=config.train.total_steps(len(data.train)) if groups else 0,
+        cost=estimate(config, data, engine) if measure else None,
         adapted=len(adapted),
         left_out=tuple(left_out),
     )
+
+
+def _embed(backbone: Backbone, batch: Batch) -> NDArray[np.float32]:
+    with torch.no_grad():
+        return backbone.encode(batch).features.float().numpy()

@@ -27,7 +27,19 @@ LEVELS = [
     {"evaluation"},
     {"report"},
     {"integrations"},
-    {"config", "folder", "run", "grid", "inference", "listing", "doctor", "cli", "__init__", "__main__"},
+    {
+        "config",
+        "folder",
+        "run",
+        "grid",
+        "inference",
+        "listing",
+        "doctor",
+        "estimate",
+        "cli",
+        "__init__",
+        "__main__",
+    },
 ]
 LEVEL = {name: i for i, names in enumerate(LEVELS) for name in names}
 FILES = sorted(ROOT.rglob("*.py"))

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 
 from tether.batch import Batch
+from tether.data import project
 from tether.evaluation.suite import EvalSet
 from tether.finish import Judge, Scores
 from tether.methods import Predict
@@ -30,7 +31,8 @@ def predict_set(
 ) -> Probabilities:
     """(N, C) probabilities in the order of the set; the model runs once a batch, in eval mode."""
     model.eval()
-    return predict_batches(model, rule, batches(evalset, batch_size), engine, progress)
+    found = predict_batches(model, rule, batches(evalset, batch_size), engine, progress)
+    return project(found, evalset.answer).astype(np.float32)
 
 
 def batches(evalset: EvalSet, batch_size: int) -> Iterator[Batch]:

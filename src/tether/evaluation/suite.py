@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tether import shifts
 from tether.batch import Batch
 from tether.data import DataBundle, Examples
@@ -28,6 +31,8 @@ class EvalSet:
         examples: the samples.
         shift: applied to each batch, or None.
         seed: of the shift's draws.
+        answer: what each of the model's classes counts as in a set with fewer classes (ImageNet-R and
+            its like), (C,) int64, -1 for nothing; None where all count as themselves.
     """
 
     name: str
@@ -36,6 +41,7 @@ class EvalSet:
     examples: Examples
     shift: Shift | None = None
     seed: int = EVALUATION_SEED
+    answer: NDArray[np.int64] | None = None
 
     def batch(self, rows: Sequence[int]) -> Batch:
         """These samples, shifted."""
@@ -66,10 +72,18 @@ def test_sets(
     bundle: DataBundle, names: Sequence[str] | None, severities: Sequence[int], limit: int | None
 ) -> list[EvalSet]:
     """ID test, every natural OOD test domain, and ID test under each synthetic shift and severity."""
-    sets = [EvalSet("id_test", "id", 0, bundle.id_test)]
-    sets += [EvalSet(domain, "natural", 0, examples) for domain, examples in bundle.ood_test.items()]
+    asked = bundle.answers.get
+    sets = [EvalSet("id_test", "id", 0, bundle.id_test, answer=asked("id_test"))]
+    for domain, examples in bundle.ood_test.items():
+        sets.append(EvalSet(domain, "natural", 0, examples, answer=asked(f"ood_test/{domain}")))
+    for (name, severity), examples in bundle.stress.items():  # stored corruptions, such as ImageNet-C's
+        answer = asked(f"stress/{name}/{severity}")
+        sets.append(EvalSet(name, "synthetic", severity, examples, answer=answer))
+    stored = {name for name, _ in bundle.stress}
     base = first(bundle.id_test, limit)
     for name in shift_names(bundle, "test", names):
+        if name in stored:  # the published pictures of a corruption, not ours of the same name
+            continue
         shift = shifts.get(name)
         sets += [EvalSet(name, "synthetic", severity, base, shift) for severity in severities]
     return sets
@@ -103,6 +117,9 @@ def check_request(
         evalset.batch([0])
 
     def synthetic(sets: Sequence[EvalSet]) -> list[Shift]:
-        return list({s.name: s.shift for s in sets if s.shift is not None}.values())
+        known = {s.name for s in shifts.all_shifts()}
+        stored = [s.name for s in sets if s.kind == "synthetic" and s.shift is None and s.name in known]
+        made = {s.name: s.shift for s in sets if s.shift is not None}
+        return [*made.values(), *(shifts.get(name) for name in dict.fromkeys(stored))]
 
     shifts.check_roles(trained, synthetic(validation), synthetic(tests), allow_seen=allow_seen)

@@ -1,8 +1,8 @@
 """A small two-tower model made here: what zero-shot heads, WiSE-FT and `teacher_head: zs` run on offline.
 
 Locked-text tuning (Zhai et al. 2022): the text tower is a frozen sentence encoder (MiniLM-L6), the image
-tower a ViT-S/14 whose upper blocks and projection learn to match (emoji picture, emoji name) pairs of the training
-style. No class label is used, only names such as "ambulance"; held-out emoji are never seen.
+tower a ViT-S/14 whose upper blocks and projection learn to match (emoji picture, emoji name) pairs of the
+training style. No class label is used, only names such as "ambulance"; held-out emoji are never seen.
 
 The result is a plain `VisionTextDualEncoderModel` folder. Its text tower is a BertModel with one layer more,
 which computes the masked mean (see `mean_export`), because the class pools the first token.
