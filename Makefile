@@ -24,7 +24,7 @@ quickstart: .venv/quickstart
 
 # Lint, types, tests. pytest's exit code 5 (no test ran) is a failure like any other: make stops on it.
 test: .venv/test check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 check: .venv/test
 	$(BIN)/ruff check .
