@@ -4,10 +4,11 @@ Those classes put a dense layer and a non-linearity between the first token h an
 turned into an identity in two ways:
 
 - tanh (BERT, RoBERTa): dense = 2^-14 times the identity, and the linear layer carries the 2^14 back;
-  tanh(x) is x to 1e-6 relative there (see `mean_export`);
-- relu and gelu (DistilBERT, DeBERTa): dense = identity plus a shift K that makes every entry so positive that
-  both are the identity, and the linear layer's bias takes W K away again. K bounds |h|: the layer norm that h
-  leaves has gain g and shift b, so |h| <= max|g| sqrt(D) + max|b|. The cost is a rounding of K 2^-24.
+  tanh(x) is x to 1e-6 relative there. A power of two, so that the scaling is exact;
+- relu and gelu (DistilBERT, DeBERTa, ELECTRA): dense = identity plus a shift K that makes every entry so
+  positive that both are the identity, and the linear layer's bias takes W K away again. K bounds |h|: the
+  layer norm that h leaves has gain g and shift b, so |h| <= max|g| sqrt(D) + max|b|. The cost is a rounding
+  of K 2^-24.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tether.models.mean_export import TANH_SCALE
-
+TANH_SCALE = 2.0**-14
+# Families whose head is dense, this, out_proj.
+OUT_PROJ = {"roberta": "tanh", "xlm-roberta": "tanh", "camembert": "tanh", "electra": "gelu"}
 GELU_MARGIN = 8.0  # gelu(x) is x in single precision from here on
 
 
@@ -35,8 +37,8 @@ def dense_and_final(whole: Any) -> tuple[nn.Linear, nn.Linear, str] | None:
         return (whole.pooler.dense, top, act) if act in ("gelu", "relu") else None
     if isinstance(top, nn.Linear) and kind == "bert":
         return body.pooler.dense, top, "tanh"
-    if isinstance(getattr(top, "out_proj", None), nn.Linear) and "roberta" in kind:
-        return top.dense, top.out_proj, "tanh"
+    if isinstance(getattr(top, "out_proj", None), nn.Linear) and kind in OUT_PROJ:
+        return top.dense, top.out_proj, OUT_PROJ[kind]
     return None
 
 
@@ -65,6 +67,15 @@ def classifier(network: nn.Module, weight: Tensor, bias: Tensor) -> nn.Module | 
     missing, unexpected = body.load_state_dict(state, strict=False)
     assert not unexpected, unexpected
     assert all(k.startswith("pooler.") for k in missing), missing
+    linear_top(found, body, weight, bias)
+    classification: nn.Module = whole
+    return classification
+
+
+def linear_top(
+    found: tuple[nn.Linear, nn.Linear, str], body: nn.Module, weight: Tensor, bias: Tensor
+) -> None:
+    """Make dense, non-linearity and linear layer together the linear map weight (C, D), bias (C,)."""
     dense, final, act = found
     weight, bias = weight.detach().cpu(), bias.detach().cpu()
     scale, shift = (TANH_SCALE, 0.0) if act == "tanh" else (1.0, bound(body) + GELU_MARGIN)
@@ -73,8 +84,6 @@ def classifier(network: nn.Module, weight: Tensor, bias: Tensor) -> nn.Module | 
         dense.bias.fill_(shift)
         final.weight.copy_(weight / scale)
         final.bias.copy_(bias.double() - weight.double().sum(1) * shift)
-    classification: nn.Module = whole
-    return classification
 
 
 def bound(body: nn.Module) -> float:

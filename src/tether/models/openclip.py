@@ -95,11 +95,11 @@ class OpenClipImages(nn.Module):
     def zero_shot(self, classes: Sequence[str], templates: Sequence[str]) -> ZeroShotHead:
         """The head from class names (METHODS 1.2, `zs`)."""
         whole = self._whole[0]
-        bias = whole.logit_bias
+        bias = getattr(whole, "logit_bias", None)
         return ZeroShotHead(
             class_embeddings(self.text_features, classes, templates),
-            float(whole.logit_scale),
-            0.0 if bias is None else float(bias),
+            float(whole.logit_scale.detach()),
+            0.0 if bias is None else float(bias.detach()),
         )
 
     def save(self, folder: Path, weight: Tensor, bias: Tensor, classes: Sequence[str]) -> None:

@@ -14,6 +14,7 @@ from tether.files import atomic
 from tether.models.head_file import head_tensors, write_head
 from tether.models.heads import LinearHead
 from tether.models.model import MAIN, Model
+from tether.models.peft_layers import in_peft_terms
 
 
 @runtime_checkable
@@ -64,7 +65,8 @@ def save_adapter(model: Model, folder: Path, source: str) -> None:
     with atomic(folder) as part:
         network.peft_config["default"].base_model_name_or_path = source
         # No look at a hub for the base vocabulary: embeddings are never adapted here.
-        network.save_pretrained(part, save_embedding_layers=False)
+        with in_peft_terms(network):
+            network.save_pretrained(part, save_embedding_layers=False)
         (part / "README.md").unlink(missing_ok=True)  # peft's card is a template of blanks
         save_file(tensors, part / "head.safetensors")
         (part / "README.md").write_text(

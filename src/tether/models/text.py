@@ -86,7 +86,8 @@ class TextBackbone(nn.Module):
         device = feature_device(self.network)
         lookup: Any = self.network.get_input_embeddings()  # type: ignore[operator]
         x = lookup(coded["input_ids"].to(device))
-        mask = coded["attention_mask"].to(device).bool()
+        mask = coded["attention_mask"].bool() & until_last(coded["input_ids"] != self.tokenizer.pad_token_id)
+        mask = mask.to(device)
         return Batch(x=x, y=batch.y, ids=batch.ids, group=batch.group, mask=mask, space=self.family)
 
     def encode(self, batch: Batch, hidden: Sequence[int] = ()) -> Encoded:
@@ -199,6 +200,17 @@ def masked_mean(hidden: Tensor, mask: Tensor) -> Tensor:
     """Mean over the valid tokens: (B, T, D), (B, T) -> (B, D)."""
     weights = mask.unsqueeze(-1).to(hidden.dtype)  # (B, T, 1)
     return (hidden * weights).sum(1) / weights.sum(1)
+
+
+def until_last(valid: Tensor) -> Tensor:
+    """True up to the last True of each row, and always at the first place: (B, T) -> (B, T).
+
+    The library takes the last token that is not padding for a text's end. Where the end token pads, that
+    leaves out end tokens of the text itself, and so must we.
+    """
+    kept = valid.flip(1).cumsum(1).flip(1) > 0
+    kept[:, 0] = True
+    return kept
 
 
 def last_token(hidden: Tensor, mask: Tensor) -> Tensor:

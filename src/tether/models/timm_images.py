@@ -51,12 +51,9 @@ class TimmImages(nn.Module):
         self._slot: Slot
         self._slot, self.own = take_off(network, int(network.num_classes))
         self.width = self.own[0].shape[1]
-        side = int(given.get("input_size", (3, 224, 224))[-1])
+        side, fixed = picture_side(network)
         self.pixels = Pixels(
-            tuple(given.get("mean", (0.5,) * 3)),
-            tuple(given.get("std", (0.5,) * 3)),
-            side,
-            fixed=bool(given.get("fixed_input_size", False)),
+            tuple(given.get("mean", (0.5,) * 3)), tuple(given.get("std", (0.5,) * 3)), side, fixed
         )
         self.family = f"{architecture}-{self.pixels.name}"
         self._convolutional = is_convolutional(self._blocks)
@@ -149,6 +146,20 @@ def stages(network: Any) -> list[nn.Module]:
     if parent:
         return list(network.get_submodule(parent).children())
     return [network.get_submodule(name) for name in named[-4:]]
+
+
+def picture_side(network: Any) -> tuple[int, bool]:
+    """The network's own picture size, and whether it takes no other.
+
+    The patch embedding knows best: a size given when the network was made overrides its configuration's.
+    """
+    given: Mapping[str, Any] = network.pretrained_cfg
+    side = int((given.get("input_size") or (3, 224, 224))[-1])
+    patches = getattr(network, "patch_embed", None)
+    made = getattr(patches, "img_size", None)
+    if made is not None:
+        side = int(made[-1])
+    return side, bool(getattr(patches, "strict_img_size", False) or given.get("fixed_input_size", False))
 
 
 def import_timm() -> Any:

@@ -116,8 +116,8 @@ class TwoTowerImages(nn.Module):
         bias = getattr(whole, "logit_bias", None)
         return ZeroShotHead(
             class_embeddings(self.text_features, classes, templates),
-            float(whole.logit_scale),
-            0.0 if bias is None else float(bias),
+            float(whole.logit_scale.detach()),
+            0.0 if bias is None else float(bias.detach()),
         )
 
     def save(self, folder: Path, weight: Tensor, bias: Tensor, classes: Sequence[str]) -> None:

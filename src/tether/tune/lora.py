@@ -11,8 +11,8 @@ from torch import nn
 
 from tether.errors import RequestError
 from tether.models.model import Model
+from tether.models.peft_layers import fit_in, in_peft_terms
 from tether.progress import say
-from tether.tune.attention import leave_base_alone
 from tether.tune.targets import any_transposed
 from tether.tune.targets import targets as targets
 from tether.tune.tuning import Groups, Tuning, freeze, release_heads
@@ -61,7 +61,7 @@ def lora(rank: int = 8, alpha: float = 16.0, dropout: float = 0.0, head: bool = 
             fan_in_fan_out=any_transposed(network, names),
         )
         model.backbone.network = get_peft_model(network, config, adapter_name=ADAPTER)
-        leave_base_alone(model.backbone.network)
+        fit_in(model.backbone.network)
         adapters = [p for p in model.backbone.network.parameters() if p.requires_grad]
         model.follow_mode += [
             m for n, m in model.backbone.network.named_modules() if n.endswith("lora_dropout")
@@ -97,7 +97,8 @@ def merge_adapters(model: Model) -> None:
     """Fold the adapters into the base weights, in place."""
     network: Any = model.backbone.network
     if hasattr(network, "merge_and_unload"):
-        model.backbone.network = network.merge_and_unload()
+        with in_peft_terms(network):
+            model.backbone.network = network.merge_and_unload()
 
 
 def has_adapters(model: Model) -> bool:
