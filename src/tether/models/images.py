@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from tether.batch import Batch
 from tether.models import rates
-from tether.models.backbone import Encoded, Rate, capture, depth_fractions, feature_device
+from tether.models.backbone import Encoded, Rate, blank_picture, capture, depth_fractions, feature_device
 from tether.models.discover import (
     Plain,
     Slot,
@@ -111,13 +111,14 @@ class TransformersImages(nn.Module):
                 self._taps = stage_ends(self._look())
         return self._taps
 
+    def blank(self) -> Batch:
+        """One black picture."""
+        return blank_picture(self.pixels.side, feature_device(self.network))
+
     def _look(self) -> Mapping[int, Tensor]:
         """Every block's output for one black picture."""
-        side = self.pixels.side
-        x = torch.zeros(1, 3, side, side, device=feature_device(self.network))
-        with capture(self._blocks, range(len(self._blocks))) as found, torch.no_grad():
-            self.network(pixel_values=x)
-        return found
+        with torch.no_grad():
+            return self.encode(self.blank(), range(len(self._blocks))).hidden
 
     def save(self, folder: Path, weight: Tensor, bias: Tensor, classes: Sequence[str]) -> None:
         """A folder `AutoModelForImageClassification` loads; for pooling cls, mean: `AutoModel`, a head."""

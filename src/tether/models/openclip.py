@@ -15,7 +15,7 @@ from tether.batch import Batch
 from tether.errors import RequestError
 from tether.files import read_json, write_json
 from tether.models import rates
-from tether.models.backbone import Encoded, Rate, capture, depth_fractions, feature_device
+from tether.models.backbone import Encoded, Rate, blank_picture, capture, depth_fractions, feature_device
 from tether.models.config import ModelConfig
 from tether.models.discover import find_blocks
 from tether.models.head_file import write_head
@@ -64,8 +64,7 @@ class OpenClipImages(nn.Module):
         self.rates = rates.TWO_TOWER
         self._blocks = find_blocks(self.network)
         with torch.no_grad():
-            blank = torch.zeros(1, 3, self.pixels.side, self.pixels.side)
-            self.width = int(self.network(blank).shape[-1])
+            self.width = int(self.encode(self.blank()).features.shape[-1])
 
     def embed(self, batch: Batch) -> Batch:
         """Pixels (B, 3, H, W) in [0, 1] to normalised pixels of the tower's size."""
@@ -84,6 +83,10 @@ class OpenClipImages(nn.Module):
     def taps(self) -> tuple[int, ...]:
         """Layers at depths 1/4, 1/2, 3/4 and 1."""
         return depth_fractions(len(self._blocks))
+
+    def blank(self) -> Batch:
+        """One black picture."""
+        return blank_picture(self.pixels.side, feature_device(self.network))
 
     def text_features(self, texts: list[str]) -> Tensor:
         """Text features (N, D), not normalised."""

@@ -8,9 +8,9 @@ adapts it by adding B A to the base weights before each forward pass and subtrac
 point that does not give the old weights back: they drift a little with each step, and with them the initial
 model that shares them. Here the sum is handed to the module for one call instead.
 
-**Its output projection counts twice.** peft 0.21 adds that layer's B A to the weight two times, in the forward
-pass and in merging, so that W' = W + 2 s B A there. Training here uses W + s B A (METHODS 1.1); what peft is
-to merge or to save is put in its own terms first, by the factor that the installed version really has.
+**Its output projection counts twice.** peft 0.21 adds that layer's B A to the weight two times, in the
+forward pass and in merging, so that W' = W + 2 s B A there. Training here uses W + s B A (METHODS 1.1); what
+peft is to merge or to save is put in its own terms first, by the factor the installed version really has.
 """
 
 from __future__ import annotations
@@ -84,11 +84,12 @@ def output_factor() -> float:
 
     with torch.random.fork_rng(devices=[]):
         whole = nn.Sequential(nn.MultiheadAttention(2, 1))
-        before = whole[0].out_proj.weight.detach().clone()
+        attention: Any = whole[0]
+        before = attention.out_proj.weight.detach().clone()
         wrapped: Any = peft.get_peft_model(whole, peft.LoraConfig(r=1, lora_alpha=1, target_modules="0"))
         layer = _fused(wrapped)[0].base_layer.out_proj
         with torch.no_grad():
             for parameter in (*layer.lora_A.parameters(), *layer.lora_B.parameters()):
                 parameter.fill_(1.0)
-        merged: Any = wrapped.merge_and_unload()
+        merged = wrapped.merge_and_unload()
     return float((merged[0].out_proj.weight - before).mean().round())

@@ -118,6 +118,11 @@ class TextBackbone(nn.Module):
         """Layers at depths 1/4, 1/2, 3/4 and 1."""
         return depth_fractions(len(self._blocks))
 
+    def blank(self) -> Batch:
+        """One short text."""
+        none = torch.zeros(1, dtype=torch.long)
+        return Batch(("a",), none - 100, none)
+
     def save(self, folder: Path, weight: Tensor, bias: Tensor, classes: Sequence[str]) -> None:
         """A folder that `AutoModelForSequenceClassification` and `AutoTokenizer` load, where there is one.
 

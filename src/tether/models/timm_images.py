@@ -16,7 +16,7 @@ from tether.batch import Batch
 from tether.errors import RequestError
 from tether.files import read_json, write_json
 from tether.models import rates
-from tether.models.backbone import Encoded, Rate, capture, depth_fractions, feature_device
+from tether.models.backbone import Encoded, Rate, blank_picture, capture, depth_fractions, feature_device
 from tether.models.config import ModelConfig
 from tether.models.discover import Slot, find_blocks, is_convolutional, linear_layer, stage_ends, take_off
 from tether.models.heads import linear_head
@@ -78,14 +78,16 @@ class TimmImages(nn.Module):
     def taps(self) -> tuple[int, ...]:
         """Depths 1/4, 1/2, 3/4 and 1; the stage outputs of a convolutional network."""
         if self._taps is None:
-            x = torch.zeros(1, 3, self.pixels.side, self.pixels.side, device=feature_device(self.network))
             count = len(self._blocks)
             self._taps = depth_fractions(count)
             if self._convolutional and count > 4:
-                with capture(self._blocks, range(count)) as found, torch.no_grad():
-                    self.network(x)
-                self._taps = stage_ends(found)
+                with torch.no_grad():
+                    self._taps = stage_ends(self.encode(self.blank(), range(count)).hidden)
         return self._taps
+
+    def blank(self) -> Batch:
+        """One black picture."""
+        return blank_picture(self.pixels.side, feature_device(self.network))
 
     def save(self, folder: Path, weight: Tensor, bias: Tensor, classes: Sequence[str]) -> None:
         """A folder that `timm.create_model("local-dir:FOLDER", pretrained=True)` loads."""

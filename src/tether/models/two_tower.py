@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from tether.batch import Batch
 from tether.models import rates
-from tether.models.backbone import Encoded, Rate, capture, depth_fractions, feature_device
+from tether.models.backbone import Encoded, Rate, blank_picture, capture, depth_fractions, feature_device
 from tether.models.discover import find_blocks
 from tether.models.head_file import write_head
 from tether.models.heads import linear_head
@@ -68,12 +68,8 @@ class TwoTowerImages(nn.Module):
         self.family = f"{whole.config.model_type}-{pixels.name}"
         self.rates = rates.TWO_TOWER
         self._blocks = find_blocks(self.network)
-        self.width = self._look()
-
-    def _look(self) -> int:
-        side = self.pixels.side
         with torch.no_grad():
-            return int(self.network(torch.zeros(1, 3, side, side)).shape[-1])
+            self.width = int(self.encode(self.blank()).features.shape[-1])
 
     def embed(self, batch: Batch) -> Batch:
         """Pixels (B, 3, H, W) in [0, 1] to normalised pixels of the tower's size."""
@@ -92,6 +88,10 @@ class TwoTowerImages(nn.Module):
     def taps(self) -> tuple[int, ...]:
         """Layers at depths 1/4, 1/2, 3/4 and 1."""
         return depth_fractions(len(self._blocks))
+
+    def blank(self) -> Batch:
+        """One black picture."""
+        return blank_picture(self.pixels.side, feature_device(self.network))
 
     def text_features(self, texts: list[str]) -> Tensor:
         """Text features (N, D), not normalised."""

@@ -13,7 +13,7 @@ from tether.errors import RequestError
 from tether.models.model import Model
 from tether.models.peft_layers import fit_in, in_peft_terms
 from tether.progress import say
-from tether.tune.targets import any_transposed
+from tether.tune.targets import any_transposed, really_run
 from tether.tune.targets import targets as targets
 from tether.tune.tuning import Groups, Tuning, freeze, release_heads
 
@@ -45,8 +45,10 @@ def lora(rank: int = 8, alpha: float = 16.0, dropout: float = 0.0, head: bool = 
 
         freeze(model)
         network = model.backbone.network
-        names, left_out = targets(network, model.backbone.blocks())
-        note_left_out(left_out)
+        found, left_out = targets(network, model.backbone.blocks())
+        ran = really_run(model.backbone, found)
+        names = [n for n in found if n in ran]
+        note_left_out([*left_out, *(n for n in found if n not in ran)])
         if not names:
             raise RequestError(
                 f"LoRA: found no linear layer and no plain convolution in the blocks of "

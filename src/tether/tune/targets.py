@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import nn
+
+from tether.models.backbone import Backbone, HasBlank
 
 
 def targets(network: nn.Module, blocks: Sequence[nn.Module]) -> tuple[list[str], list[str]]:
@@ -27,6 +30,30 @@ def targets(network: nn.Module, blocks: Sequence[nn.Module]) -> tuple[list[str],
             continue
         (adapted if _takes_lora(module) else left_out).append(name)
     return adapted, left_out
+
+
+def really_run(backbone: Backbone, names: Sequence[str]) -> set[str]:
+    """Those of the modules whose forward pass runs when the backbone does.
+
+    Some networks take a layer's weight and do the product themselves (timm's BEiT); an adapter on such a
+    layer would never see an input, yet be merged. A backbone without a blank input is believed.
+    """
+    if not isinstance(backbone, HasBlank):
+        return set(names)
+    ran: set[str] = set()
+    handles = [
+        backbone.network.get_submodule(name).register_forward_pre_hook(
+            lambda _module, _args, name=name: ran.add(name)
+        )
+        for name in names
+    ]
+    try:
+        with torch.no_grad():
+            backbone.encode(backbone.blank())
+    finally:
+        for handle in handles:
+            handle.remove()
+    return ran
 
 
 def any_transposed(network: nn.Module, names: Sequence[str]) -> bool:
