@@ -159,6 +159,24 @@ def test_left_out_layers_are_named_not_refused(tmp_path: Path, capsys: pytest.Ca
     assert "dwconv" in said
 
 
+def test_a_copy_of_the_start_hears_its_own_network(tmp_path: Path) -> None:
+    """Full tuning copies the initial model; the place of its head must lie in the copy."""
+    from tether import tune
+    from tether.models.heads import random_head
+    from tether.models.model import Model
+    from tether.teachers.initial import initial_teacher
+
+    backbone = load_backbone(ModelConfig(name=str(saved("resnet", tmp_path / "m")))).backbone
+    model = Model(backbone, {"main": random_head(16, 3, 0)}, ("a", "b", "c")).eval()
+    tuning = tune.full()
+    tuning.apply(model)
+    initial = initial_teacher(model, tuning)
+    before = model(pictures()).features.detach()
+    stirred(model)
+    assert torch.equal(initial(pictures(), ()).features, before)
+    assert not torch.allclose(model(pictures()).features, before)
+
+
 def test_texts_are_refused(tmp_path: Path) -> None:
     backbone = load_backbone(ModelConfig(name=str(saved("vit", tmp_path / "m")))).backbone
     with pytest.raises(RequestError, match="expects pictures, got texts"):

@@ -185,7 +185,7 @@ def test_a_bias_that_the_class_cannot_hold_is_kept_beside_it(tmp_path: Path) -> 
 
 def test_until_last() -> None:
     valid = torch.tensor([[1, 0, 1, 0], [0, 0, 0, 0], [1, 1, 1, 1]]).bool()
-    assert until_last(valid).int().tolist() == [[1, 1, 1, 0], [1, 0, 0, 0], [1, 1, 1, 1]]
+    assert until_last(valid).int().tolist() == [[1, 1, 1, 0], [0, 0, 0, 0], [1, 1, 1, 1]]
 
 
 def test_too_long_a_text_is_refused_before_it_is_read(tmp_path: Path) -> None:

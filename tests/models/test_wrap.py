@@ -13,7 +13,9 @@ import tether
 from tether import tune
 from tether.errors import RequestError
 from tether.methods import Initial, Method
+from tether.models.config import ModelConfig
 from tether.models.heads import random_head
+from tether.models.load import load_backbone
 from tether.models.model import MAIN, Model
 from tether.models.save import save_model
 from tether.models.wrap import reload
@@ -86,7 +88,7 @@ def test_what_cannot_work_is_refused() -> None:
         tether.wrap(TinyNet(), width=9).encode(tiny_batch())
     with pytest.raises(RequestError, match="parts of the module"):
         tether.wrap(TinyNet(), width=8, blocks=[nn.Linear(2, 2)])
-    with pytest.raises(RequestError, match="one of the two"):
+    with pytest.raises(RequestError, match="got both"):
         tether.wrap(TinyNet(), width=8, normalise=NORM, read=lambda b: b.x)
     with pytest.raises(RequestError, match="width"):
         tether.wrap(TinyNet(), width=0)
@@ -100,5 +102,7 @@ def test_weights_of_another_module_are_refused(tmp_path: Path) -> None:
     other = nn.Sequential(nn.Sequential(nn.Conv2d(3, 8, 1)), nn.Sequential(nn.Flatten()))
     with pytest.raises(RequestError, match="do not fit this Sequential"):
         reload(tmp_path / "model", tether.wrap(other, width=8))
+    with pytest.raises(RequestError, match=r"tether\.wrap"):
+        load_backbone(ModelConfig(name=str(tmp_path)))  # the run's folder, and so its model
     with pytest.raises(RequestError, match="it does not"):
         reload(tmp_path, wrapped())

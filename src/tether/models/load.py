@@ -14,7 +14,7 @@ from tether.errors import RequestError, nearest
 from tether.files import read_json
 from tether.models import efficientnet, openclip, timm_images
 from tether.models.config import ModelConfig
-from tether.models.head_file import read_head
+from tether.models.head_file import ABOUT, read_head
 from tether.models.heads import LinearHead, linear_head
 from tether.models.hub import load_transformers
 from tether.models.loaded import Loaded as Loaded
@@ -22,7 +22,10 @@ from tether.models.map_head import map_head
 
 PACKAGED: Mapping[str, str] = {
     "efficientnet-lite0": "image classifier EfficientNet-Lite0, ImageNet-1k, 4.65 M parameters, Apache-2.0",
+    "mobilenet-v2": "image classifier MobileNetV2, ImageNet-1k, 3.5 M parameters",
+    "dinov2-s": "vision transformer ViT-S/14 in the layout of DINOv2-small, 22 M parameters",
     "minilm-l6": "sentence encoder all-MiniLM-L6-v2, 6 layers, 22.7 M parameters",
+    "minilm-l3": "sentence encoder paraphrase-MiniLM-L3, 3 layers, 17.2 M parameters",
 }
 
 
@@ -44,6 +47,11 @@ def load_backbone(config: ModelConfig) -> Loaded:
         folder = folder / "model"
     if (folder / "config.json").is_file() or (folder / openclip.CONFIG).is_file():
         return _with_head(_folder(folder, config), config)
+    if (folder / ABOUT).is_file():
+        raise RequestError(
+            f"model: {folder} holds a module saved by tether.wrap, whose code is not in it; read it with "
+            "tether.models.wrap.reload(folder, tether.wrap(module, ...))"
+        )
     if folder.exists():
         raise RequestError(
             f"model: expected {folder} to hold a config.json, as a saved model does; it has none"
@@ -67,7 +75,7 @@ BY_NAME: Mapping[str, Callable[[str, ModelConfig, str], Loaded]] = {
 
 def _packaged(config: ModelConfig) -> Loaded:
     found = weights(config.name)
-    if config.name == "efficientnet-lite0":
+    if config.name == efficientnet.ARCHITECTURE:
         from safetensors.torch import load_file
 
         network = efficientnet.build(classes=1000, weights=load_file(found))

@@ -67,6 +67,7 @@ class TextBackbone(nn.Module):
         else:
             self.width = int(config.hidden_size)
         prepare_padding(config, tokenizer)
+        self._adds_tokens = bool(tokenizer("")["input_ids"])
 
     def embed(self, batch: Batch) -> Batch:
         """Strings to token embeddings (B, T, D) with the mask (B, T); a batch already embedded passes."""
@@ -79,7 +80,9 @@ class TextBackbone(nn.Module):
             )
         # An encoder gives an empty text its special tokens. A decoder gives it none, and a text without a
         # token has no last token to read: the padding token stands for it.
-        texts = [t if self.tokenizer(t)["input_ids"] else self.tokenizer.pad_token for t in batch.x]
+        texts = list(batch.x)
+        if not self._adds_tokens:
+            texts = [t if t.strip() else self.tokenizer.pad_token for t in texts]
         coded = self.tokenizer(
             texts, padding=True, truncation=True, max_length=self.max_length, return_tensors="pt"
         )
@@ -87,6 +90,7 @@ class TextBackbone(nn.Module):
         lookup: Any = self.network.get_input_embeddings()  # type: ignore[operator]
         x = lookup(coded["input_ids"].to(device))
         mask = coded["attention_mask"].bool() & until_last(coded["input_ids"] != self.tokenizer.pad_token_id)
+        mask[:, 0] = True  # the row of a text without a token
         mask = mask.to(device)
         return Batch(x=x, y=batch.y, ids=batch.ids, group=batch.group, mask=mask, space=self.family)
 
@@ -208,14 +212,12 @@ def masked_mean(hidden: Tensor, mask: Tensor) -> Tensor:
 
 
 def until_last(valid: Tensor) -> Tensor:
-    """True up to the last True of each row, and always at the first place: (B, T) -> (B, T).
+    """True up to the last True of each row: (B, T) -> (B, T).
 
     The library takes the last token that is not padding for a text's end. Where the end token pads, that
     leaves out end tokens of the text itself, and so must we.
     """
-    kept = valid.flip(1).cumsum(1).flip(1) > 0
-    kept[:, 0] = True
-    return kept
+    return valid.flip(1).cumsum(1).flip(1) > 0
 
 
 def last_token(hidden: Tensor, mask: Tensor) -> Tensor:

@@ -114,9 +114,7 @@ def wrap(
     if width < 1:
         raise RequestError(f"tether.wrap: expected the width of the features, got {width}")
     if normalise is not None and read is not None:
-        raise RequestError(
-            "tether.wrap: normalise is for pictures; with read, do it there; give one of the two"
-        )
+        raise RequestError("tether.wrap: expected normalise or read, got both; with read, normalise in there")
     found = find_blocks(module) if blocks is None else list(blocks)
     inside = {id(m) for m in module.modules()}
     if not found or any(id(b) not in inside for b in found):
