@@ -58,6 +58,12 @@ def test_kinds(config: Any, kind: str) -> None:
     assert kind_of(config) == kind
 
 
+def test_an_encoder_decoder_is_refused_by_name(tmp_path: Path) -> None:
+    hf.T5Config().save_pretrained(tmp_path)
+    with pytest.raises(RequestError, match=r"encoder-decoder \(t5\)"):
+        load_backbone(ModelConfig(name=str(tmp_path)))
+
+
 def test_packaged_weights_have_a_reader(monkeypatch: pytest.MonkeyPatch) -> None:
     """A packaged name that is no architecture of its own is read as a transformers folder."""
     from tether.models import load

@@ -65,6 +65,11 @@ def kind_of(described: Any) -> Kind:
 def _text(where: str, config: ModelConfig, described: Any, fingerprint: str) -> Loaded:
     import transformers
 
+    if getattr(described, "is_encoder_decoder", False):
+        raise RequestError(
+            f"model: {where} is an encoder-decoder ({described.model_type}); expected an encoder or a "
+            "decoder alone; choose one of those"
+        )
     pooling = config.pooling
     if pooling == "auto":
         pooling = "head" if _is_classifier(described) or _is_decoder(described) else "mean"
