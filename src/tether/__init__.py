@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tether.grid import compare
     from tether.inference import load, predict
     from tether.methods import Method
+    from tether.models.wrap import wrap
     from tether.run import evaluate, train
 
 _WHERE = {
@@ -31,9 +32,21 @@ _WHERE = {
     "load": "tether.inference",
     "predict": "tether.inference",
     "train": "tether.run",
+    "wrap": "tether.models.wrap",
 }
 
-__all__ = ["Batch", "Method", "Output", "RequestError", "compare", "evaluate", "load", "predict", "train"]
+__all__ = [
+    "Batch",
+    "Method",
+    "Output",
+    "RequestError",
+    "compare",
+    "evaluate",
+    "load",
+    "predict",
+    "train",
+    "wrap",
+]
 
 
 def __getattr__(name: str) -> Any:

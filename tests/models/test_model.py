@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from tether import tune
 from tether.models.backbone import depth_fractions
-from tether.tune.lora import targets
+from tether.tune.targets import targets
 from tiny import tiny_batch, tiny_model
 
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -101,6 +101,21 @@ def capture(blocks: Sequence[nn.Module], wanted: Sequence[int]) -> Iterator[dict
     finally:
         for handle in handles:
             handle.remove()
+
+
+@runtime_checkable
+class HasBlank(Protocol):
+    """A backbone that can make an input of its own, to be looked at while it runs once."""
+
+    def blank(self) -> Batch:
+        """A raw batch of one blank sample."""
+        ...
+
+
+def blank_picture(side: int, device: torch.device) -> Batch:
+    """One black picture, (1, 3, side, side)."""
+    none = torch.zeros(1, dtype=torch.long, device=device)
+    return Batch(torch.zeros(1, 3, side, side, device=device), none - 100, none)
 
 
 def feature_device(network: nn.Module) -> torch.device:

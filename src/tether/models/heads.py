@@ -15,19 +15,24 @@ class LinearHead(nn.Module):
     Args:
         width: D, features in.
         classes: C, logits out.
+        bias: False keeps b and the mean at 0: for libraries whose classification layer has no bias.
 
     Example:
         >>> LinearHead(4, 3)(torch.zeros(2, 4)).shape
         torch.Size([2, 3])
     """
 
+    bias: Tensor
     mean: Tensor
     std: Tensor
 
-    def __init__(self, width: int, classes: int) -> None:
+    def __init__(self, width: int, classes: int, bias: bool = True) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(classes, width))
-        self.bias = nn.Parameter(torch.zeros(classes))
+        if bias:
+            self.bias = nn.Parameter(torch.zeros(classes))
+        else:
+            self.register_buffer("bias", torch.zeros(classes))
         self.register_buffer("mean", torch.zeros(width))
         self.register_buffer("std", torch.ones(width))
 
@@ -42,24 +47,26 @@ class LinearHead(nn.Module):
             return weight.clone(), (self.bias - weight @ self.mean).clone()
 
 
-def random_head(width: int, classes: int, seed: int) -> LinearHead:
+def random_head(width: int, classes: int, seed: int, bias: bool = True) -> LinearHead:
     """A head with torch.nn.Linear's usual uniform initialisation, from its own generator.
 
     The generator is local so that a run's other draws do not move when the head is made.
     """
-    head = LinearHead(width, classes)
+    head = LinearHead(width, classes, bias)
     generator = torch.Generator().manual_seed(seed)
     bound = width**-0.5
     with torch.no_grad():
         head.weight.uniform_(-bound, bound, generator=generator)
-        head.bias.uniform_(-bound, bound, generator=generator)
+        if bias:
+            head.bias.uniform_(-bound, bound, generator=generator)
     return head
 
 
-def linear_head(weight: Tensor, bias: Tensor) -> LinearHead:
-    """A head from a saved plain weight (C, D) and bias (C,)."""
-    head = LinearHead(weight.shape[1], weight.shape[0])
+def linear_head(weight: Tensor, bias: Tensor | None) -> LinearHead:
+    """A head from a saved plain weight (C, D) and bias (C,), if it had one."""
+    head = LinearHead(weight.shape[1], weight.shape[0], bias is not None)
     with torch.no_grad():
         head.weight.copy_(weight)
-        head.bias.copy_(bias)
+        if bias is not None:
+            head.bias.copy_(bias)
     return head

@@ -3,45 +3,29 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from tether.data.weights import weights
 from tether.errors import RequestError, nearest
 from tether.files import read_json
-from tether.models import efficientnet
-from tether.models.backbone import Backbone
+from tether.models import efficientnet, openclip, timm_images
 from tether.models.config import ModelConfig
+from tether.models.head_file import ABOUT, read_head
 from tether.models.heads import LinearHead, linear_head
-from tether.models.text import TextBackbone, last_linear
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """A backbone, the classification head it came with, if any, and what it was made from.
-
-    Attributes:
-        backbone: ready to run, in eval mode.
-        head: the folder's own head when its classes are a task's, else None.
-        classes: that head's class names.
-        fingerprint: hash of the weights; caches of teachers hang on it.
-        source: what peft writes as the base model of an adapter.
-    """
-
-    backbone: Backbone
-    head: LinearHead | None
-    classes: tuple[str, ...] | None
-    fingerprint: str
-    source: str
-
+from tether.models.hub import load_transformers
+from tether.models.loaded import Loaded as Loaded
+from tether.models.map_head import map_head
 
 PACKAGED: Mapping[str, str] = {
     "efficientnet-lite0": "image classifier EfficientNet-Lite0, ImageNet-1k, 4.65 M parameters, Apache-2.0",
+    "mobilenet-v2": "image classifier MobileNetV2, ImageNet-1k, 3.5 M parameters",
+    "dinov2-s": "vision transformer ViT-S/14 in the layout of DINOv2-small, 22 M parameters",
     "minilm-l6": "sentence encoder all-MiniLM-L6-v2, 6 layers, 22.7 M parameters",
+    "minilm-l3": "sentence encoder paraphrase-MiniLM-L3, 3 layers, 17.2 M parameters",
 }
 
 
@@ -49,53 +33,82 @@ def load_backbone(config: ModelConfig) -> Loaded:
     """Load a packaged model, a folder (saved model, tether run), or a hub model.
 
     Raises:
-        RequestError: for a name that is none of these, or a folder no adapter reads.
+        RequestError: for a name that is none of these, a folder no adapter reads, or a head the model
+            cannot give.
 
     Example:
         >>> load_backbone(ModelConfig(name="minilm-l6")).backbone.width  # doctest: +SKIP
         384
     """
     if config.name in PACKAGED and config.source in ("auto", "packaged"):
-        return _packaged(config)
+        return _with_head(_packaged(config), config)
     folder = Path(config.name).expanduser()
-    if (folder / "model" / "config.json").is_file():  # a tether run
+    if (folder / "model").is_dir() and not (folder / "config.json").is_file():  # a tether run
         folder = folder / "model"
-    if (folder / "config.json").is_file():
-        return _folder(folder, config)
+    if (folder / "config.json").is_file() or (folder / openclip.CONFIG).is_file():
+        return _with_head(_folder(folder, config), config)
+    if (folder / ABOUT).is_file():
+        raise RequestError(
+            f"model: {folder} holds a module saved by tether.wrap, whose code is not in it; read it with "
+            "tether.models.wrap.reload(folder, tether.wrap(module, ...))"
+        )
     if folder.exists():
         raise RequestError(
             f"model: expected {folder} to hold a config.json, as a saved model does; it has none"
         )
     looks_like_a_path = config.name.startswith((".", "/", "~"))
-    if looks_like_a_path or ("/" not in config.name and config.source != "transformers"):
+    if looks_like_a_path or ("/" not in config.name and config.source not in BY_NAME):
         raise RequestError(
             f"model: {config.name!r} is no packaged model, and no such folder exists; "
             f"{nearest(config.name, PACKAGED)}. A hub model is named owner/name."
         )
-    return _transformers(config.name, config, fingerprint=f"hub:{config.name}@{config.revision}")
+    load = BY_NAME.get(config.source, load_transformers)
+    return _with_head(load(config.name, config, f"hub:{config.name}@{config.revision}"), config)
+
+
+BY_NAME: Mapping[str, Callable[[str, ModelConfig, str], Loaded]] = {
+    "transformers": load_transformers,
+    "timm": timm_images.load_named,
+    "openclip": openclip.load_named,
+}
 
 
 def _packaged(config: ModelConfig) -> Loaded:
     found = weights(config.name)
-    if config.name == "efficientnet-lite0":
+    if config.name == efficientnet.ARCHITECTURE:
         from safetensors.torch import load_file
 
         network = efficientnet.build(classes=1000, weights=load_file(found))
         backbone = efficientnet.EfficientNetBackbone(network)
         return Loaded(backbone, None, None, file_hash(found), config.name)
-    return _transformers(str(found), config, fingerprint=folder_hash(found))
+    return load_transformers(str(found), config, fingerprint=folder_hash(found))
 
 
 def _folder(folder: Path, config: ModelConfig) -> Loaded:
+    saved = read_head(folder)
+    if saved is not None and config.pooling == "auto":
+        config = config.model_copy(update={"pooling": saved.about.get("pooling", "auto")})
+    loaded = _network_of(folder, config)
+    if saved is not None:
+        loaded = replace(loaded, head=saved.head, classes=saved.classes)
+    return loaded
+
+
+def _network_of(folder: Path, config: ModelConfig) -> Loaded:
+    fingerprint = folder_hash(folder)
+    if (folder / openclip.CONFIG).is_file():
+        return openclip.load_folder(folder, config, fingerprint)
     described: dict[str, Any] = read_json(folder / "config.json")
     if described.get("architecture") == efficientnet.ARCHITECTURE:
         return _saved_efficientnet(folder, described)
+    if "architecture" in described and "model_type" not in described:
+        return timm_images.load_folder(folder, config, fingerprint)
     if "model_type" not in described:
         raise RequestError(
             f"model: {folder}/config.json names neither a transformers model_type nor an architecture "
-            f"tether knows ({efficientnet.ARCHITECTURE})"
+            f"of timm or tether ({efficientnet.ARCHITECTURE})"
         )
-    return _transformers(str(folder), config, fingerprint=folder_hash(folder))
+    return load_transformers(str(folder), config, fingerprint)
 
 
 def _saved_efficientnet(folder: Path, described: Mapping[str, Any]) -> Loaded:
@@ -115,51 +128,32 @@ def _saved_efficientnet(folder: Path, described: Mapping[str, Any]) -> Loaded:
     )
 
 
-def _transformers(where: str, config: ModelConfig, fingerprint: str) -> Loaded:
-    import transformers
-    from transformers.utils import logging as hf_logging
-
-    hf_logging.disable_progress_bar()
-    hf_logging.set_verbosity_error()  # "some weights were not used": expected when a head is replaced
-    options: dict[str, Any] = {"revision": config.revision, "trust_remote_code": False}
-    described = _or_request(lambda: transformers.AutoConfig.from_pretrained(where, **options), where)
-    pooling = config.pooling if config.pooling != "auto" else _pooling(where, described)
-    auto = transformers.AutoModelForSequenceClassification if pooling == "head" else transformers.AutoModel
-    # use_safetensors: a pickled checkpoint is refused, not unpickled.
-    network = _or_request(
-        lambda: auto.from_pretrained(where, dtype=torch.float32, use_safetensors=True, **options).eval(),
-        where,
-    )
-    tokenizer = _or_request(lambda: transformers.AutoTokenizer.from_pretrained(where, **options), where)
-    limit = min(int(getattr(described, "max_position_embeddings", 512)), int(tokenizer.model_max_length), 128)
-    backbone = TextBackbone(network, tokenizer, pooling, config.max_length or limit)
-    head, classes = None, None
-    if pooling == "head":
-        final = last_linear(network, int(described.num_labels))
-        head = linear_head(final.weight.detach(), _bias(final))
-        classes = tuple(str(described.id2label[i]) for i in range(int(described.num_labels)))
-    return Loaded(backbone, head, classes, fingerprint, where)
-
-
-def _bias(final: torch.nn.Linear) -> torch.Tensor:
-    return torch.zeros(final.out_features) if final.bias is None else final.bias.detach()
-
-
-def _pooling(where: str, described: Any) -> str:
-    """Mean for sentence encoders and bare encoders, head for what was saved as a classifier."""
-    architectures = getattr(described, "architectures", None) or [""]
-    return "head" if architectures[0].endswith("ForSequenceClassification") else "mean"
-
-
-def _or_request(load: Callable[[], Any], where: str) -> Any:
-    try:
-        return load()
-    except (OSError, ValueError, KeyError) as e:
-        first = str(e).strip().splitlines()[0] if str(e).strip() else type(e).__name__
-        raise RequestError(
-            f"model: expected {where} to be a transformers model with safetensors weights and a tokenizer; "
-            f"loading it said: {first}"
-        ) from e
+def _with_head(loaded: Loaded, config: ModelConfig) -> Loaded:
+    """Settle where the initial head comes from, and make the reading part of the fingerprint."""
+    reading = config.model_dump(mode="json", exclude={"name", "source", "revision", "image_size"})
+    parts = json.dumps([loaded.fingerprint, reading], sort_keys=True)
+    loaded = replace(loaded, fingerprint=hashlib.sha256(parts.encode()).hexdigest()[:16])
+    if config.head == "probe":
+        return replace(loaded, head=None, classes=None, make_head=None)
+    if config.head == "zero_shot":
+        if loaded.make_head is None:
+            raise RequestError(
+                f"model.head: zero_shot needs a model with a text tower, such as CLIP; {config.name} has "
+                "none; use head: probe"
+            )
+        return replace(loaded, head=None, classes=None)
+    if config.head == "map":
+        own, source, groups = loaded.head, loaded.classes, config.map
+        if not isinstance(own, LinearHead) or source is None or groups is None:
+            raise RequestError(
+                f"model.head: map needs a model with a classification head of its own; {config.name} has "
+                "none; use head: probe"
+            )
+        weight, bias = own.folded()
+        return replace(
+            loaded, head=None, classes=None, make_head=lambda c: map_head(weight, bias, source, groups, c)
+        )
+    return loaded
 
 
 def file_hash(path: Path) -> str:

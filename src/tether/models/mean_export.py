@@ -10,8 +10,8 @@ no custom code, because attention can compute a mean: in one added layer
   and the layer norm (gain 1, shift 0) turns it into norm(m);
 - the feed-forward part is 0, and the second layer norm of an already normalised vector is the identity.
 
-The pooler is then a scaled identity: tanh(h/2^14) is h/2^14 to 1e-6 relative for |h| <= sqrt(D), and the
-classifier's weight carries the 2^14 back. Powers of two make the scalings exact in floating point.
+What follows reads the first token, and is made linear by `cls_export`. Powers of two make the scalings exact
+in floating point.
 Limits: half precision (fp16) overflows at K; load such a folder in fp32 or bf16.
 """
 
@@ -24,20 +24,24 @@ import torch
 from torch import Tensor, nn
 
 from tether.errors import RequestError
+from tether.models.cls_export import OUT_PROJ, dense_and_final, linear_top
 
 EPS = 1e-12  # of the pooled normalisation; the added layer uses the same
 RESIDUAL_SCALE = 2.0**22
-TANH_SCALE = 2.0**-14
 
 
 def supported(network: nn.Module) -> bool:
-    """Whether the network is laid out as BERT's: `encoder.layer[i].attention.self.query` and so on."""
+    """Whether the network is laid out as BERT's, `encoder.layer[i].attention.self.query` and so on.
+
+    Its classification head must also be one that `cls_export` can make linear.
+    """
     from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING as CLASSES
 
     config: Any = getattr(network, "config", None)
     layers = getattr(getattr(network, "encoder", None), "layer", None)
     return (
         type(config) in CLASSES
+        and config.model_type in ("bert", *OUT_PROJ)
         and layers is not None
         and hasattr(layers[0], "attention")
         and hasattr(layers[0].attention, "self")
@@ -76,7 +80,9 @@ def classifier(network: nn.Module, weight: Tensor, bias: Tensor) -> nn.Module:
     assert all(k.startswith((added, "pooler.")) for k in missing), missing
     with torch.no_grad():
         _mean_layer(body.encoder.layer[-1])
-        _linear_top(whole, body, weight.detach().cpu(), bias.detach().cpu())
+    found = dense_and_final(whole)
+    assert found is not None
+    linear_top(found, body, weight, bias)
     classification: nn.Module = whole
     return classification
 
@@ -96,15 +102,3 @@ def _mean_layer(layer: Any) -> None:
     for norm in (attention.output.LayerNorm, layer.output.LayerNorm):
         norm.weight.fill_(1.0)
         norm.bias.zero_()
-
-
-def _linear_top(whole: Any, body: Any, weight: Tensor, bias: Tensor) -> None:
-    top = whole.classifier
-    if isinstance(top, nn.Linear):  # BERT: tanh pooler, then a linear layer
-        _identity(body.pooler.dense, TANH_SCALE)
-        final = top
-    else:  # RoBERTa: dense, tanh, out_proj
-        _identity(top.dense, TANH_SCALE)
-        final = top.out_proj
-    final.weight.copy_(weight / TANH_SCALE)
-    final.bias.copy_(bias)

@@ -36,7 +36,13 @@ def nll(logits: Floats, labels: Labels) -> float:
 
 
 def fit_probe(
-    train: Floats, labels: Labels, val: Floats, val_labels: Labels, classes: int, max_iter: int = 200
+    train: Floats,
+    labels: Labels,
+    val: Floats,
+    val_labels: Labels,
+    classes: int,
+    max_iter: int = 200,
+    intercept: bool = True,
 ) -> Probe:
     """Standardise, fit for each L2 strength, keep the best ID-validation NLL, calibrate one temperature.
 
@@ -45,6 +51,7 @@ def fit_probe(
         val: ID-validation features (M, D); `val_labels` (M,).
         classes: C; a class without a training row keeps weight 0 and a low bias.
         max_iter: L-BFGS iterations a strength; a fit cut short is still a candidate, judged on validation.
+        intercept: False fits weights alone, on features that are scaled but not centred.
 
     Source: METHODS 1.2 (head recipe).
     """
@@ -53,8 +60,9 @@ def fit_probe(
 
     mean, std = train.mean(0), train.std(0)
     std = np.where(std > 1e-6 * (np.abs(mean) + 1.0), std, 1.0)  # a constant feature says nothing
+    mean = mean if intercept else np.zeros_like(mean)
     x, v = (train - mean) / std, (val - mean) / std
-    model = LogisticRegression(max_iter=max_iter, warm_start=True, tol=1e-5)
+    model = LogisticRegression(max_iter=max_iter, warm_start=True, tol=1e-5, fit_intercept=intercept)
     best: tuple[float, float, Floats, Floats] | None = None
     worse = 0
     for strength in STRENGTHS:
@@ -63,6 +71,7 @@ def fit_probe(
             warnings.simplefilter("ignore", ConvergenceWarning)
             model.fit(x, labels)
         weight, bias = _all_classes(model.coef_, model.intercept_, model.classes_, classes)
+        bias = bias if intercept else np.zeros(classes)
         score = nll(v @ weight.T + bias, val_labels)
         if best is None or score < best[0]:
             best, worse = (score, strength, weight, bias), 0
@@ -73,7 +82,7 @@ def fit_probe(
     assert best is not None
     _, strength, weight, bias = best
     temperature = fit_temperature(v @ weight.T + bias, val_labels)
-    head = LinearHead(train.shape[1], classes)
+    head = LinearHead(train.shape[1], classes, bias=intercept)
     with torch.no_grad():
         head.weight.copy_(torch.from_numpy(weight / temperature))
         head.bias.copy_(torch.from_numpy(bias / temperature))

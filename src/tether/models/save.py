@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from safetensors.torch import save_file
 
 from tether.errors import RequestError
 from tether.files import atomic
+from tether.models.head_file import head_tensors, write_head
 from tether.models.heads import LinearHead
 from tether.models.model import MAIN, Model
+from tether.models.peft_layers import in_peft_terms
+
+
+@runtime_checkable
+class SavesNetwork(Protocol):
+    """A backbone that can be written without a head, which then lies in a file beside it."""
+
+    def save_network(self, folder: Path) -> None:
+        """Write the network alone, in its library's format."""
+        ...
 
 
 def main_head(model: Model) -> tuple[torch.Tensor, torch.Tensor]:
@@ -27,34 +38,47 @@ def main_head(model: Model) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def save_model(model: Model, folder: Path) -> None:
-    """Write `folder` whole, loadable without tether; adapters must have been merged."""
-    weight, bias = main_head(model)
+    """Write `folder` whole, loadable without tether; adapters must have been merged.
+
+    A head that is no linear layer (zero-shot, map) lies in `head.safetensors` beside the network
+    (`head_file`), as no library has a class that would hold it.
+    """
+    head = model.heads[MAIN]
     with atomic(folder) as part:
         part.mkdir()
-        model.backbone.save(part, weight, bias, model.classes)
+        if not isinstance(head, LinearHead) and isinstance(model.backbone, SavesNetwork):
+            model.backbone.save_network(part)
+            write_head(part, head, model.classes, pooling=getattr(model.backbone, "pooling", "auto"))
+        else:
+            weight, bias = main_head(model)
+            model.backbone.save(part, weight, bias, model.classes)
 
 
 def save_adapter(model: Model, folder: Path, source: str) -> None:
     """Write the peft adapter with the head beside it.
 
     `peft.PeftModel.from_pretrained(base, folder)` loads it on the base network; `head.safetensors` holds
-    `weight` (C, D) and `bias` (C,) on the pooled features.
+    the head, a linear one as `weight` (C, D) and `bias` (C,) on the pooled features.
     """
     network: Any = model.backbone.network
-    weight, bias = main_head(model)
+    kind, tensors = head_tensors(model.heads[MAIN])
     with atomic(folder) as part:
         network.peft_config["default"].base_model_name_or_path = source
         # No look at a hub for the base vocabulary: embeddings are never adapted here.
-        network.save_pretrained(part, save_embedding_layers=False)
+        with in_peft_terms(network):
+            network.save_pretrained(part, save_embedding_layers=False)
         (part / "README.md").unlink(missing_ok=True)  # peft's card is a template of blanks
-        save_file({"weight": weight.contiguous(), "bias": bias.contiguous()}, part / "head.safetensors")
-        (part / "README.md").write_text(_adapter_note(source, model.classes), encoding="utf-8")
+        save_file(tensors, part / "head.safetensors")
+        (part / "README.md").write_text(
+            _adapter_note(source, model.classes, kind, list(tensors)), encoding="utf-8"
+        )
 
 
-def _adapter_note(source: str, classes: Sequence[str]) -> str:
+def _adapter_note(source: str, classes: Sequence[str], kind: str, tensors: Sequence[str]) -> str:
+    named = ", ".join(f"`{t}`" for t in tensors)
     return (
         f"# LoRA adapter on {source}\n\n"
         "Load it with `peft.PeftModel.from_pretrained(base, folder)`, where `base` is that model's network.\n"
-        "`head.safetensors` holds the linear head (`weight`, `bias`) on the pooled features; classes in "
-        f"order: {', '.join(classes)}.\n"
+        f"`head.safetensors` holds the {kind.replace('_', '-')} head ({named}) on the pooled features; "
+        f"classes in order: {', '.join(classes)}.\n"
     )

@@ -17,7 +17,7 @@ from tether.data.once import once
 from tether.files import cache_dir
 from tether.models.backbone import Backbone
 from tether.models.heads import LinearHead, random_head
-from tether.models.load import Loaded
+from tether.models.loaded import Loaded
 from tether.models.model import MAIN, Model
 from tether.models.probe import Floats, fit_probe
 from tether.progress import bar
@@ -36,13 +36,20 @@ class ProbeData:
 
 def random_start(loaded: Loaded, classes: Sequence[str], seed: int) -> Model:
     """The backbone under a random head (METHODS 6, `ft`)."""
-    return Model(loaded.backbone, {MAIN: random_head(loaded.backbone.width, len(classes), seed)}, classes)
+    head = random_head(loaded.backbone.width, len(classes), seed, loaded.bias)
+    return Model(loaded.backbone, {MAIN: head}, classes)
 
 
 def probe_start(loaded: Loaded, classes: Sequence[str], data: ProbeData, device: torch.device) -> Model:
-    """The backbone under its own head if that head has the task's classes, else under a linear probe."""
+    """The backbone under the head it starts from (METHODS 1.2).
+
+    Its own if that has the task's classes; else one made from the class names, where the model can
+    (zero-shot, map); else a linear probe.
+    """
     if loaded.head is not None and loaded.classes == tuple(classes):
         return Model(loaded.backbone, {MAIN: loaded.head}, classes)
+    if loaded.make_head is not None:
+        return Model(loaded.backbone, {MAIN: loaded.make_head(classes)}, classes)
     return Model(loaded.backbone, {MAIN: cached_probe(loaded, len(classes), data, device)}, classes)
 
 
@@ -58,13 +65,15 @@ def cached_probe(loaded: Loaded, classes: int, data: ProbeData, device: torch.de
             train = _features(backbone, data.train, device, progress.advance)
             val = _features(backbone, data.id_val, device, progress.advance)
         with bar("linear probe: fit", 1) as progress:
-            probe = fit_probe(train, data.train.labels, val, data.id_val.labels, classes)
+            probe = fit_probe(
+                train, data.train.labels, val, data.id_val.labels, classes, intercept=loaded.bias
+            )
             progress.advance()
         about = {"strength": probe.strength, "temperature": probe.temperature, "nll": probe.nll}
         save_file(probe.head.state_dict(), part, metadata={"tether": json.dumps(about)})
 
     state = load_file(once(cache_dir() / "probes" / f"{name}.safetensors", build))
-    head = LinearHead(state["weight"].shape[1], state["weight"].shape[0])
+    head = LinearHead(state["weight"].shape[1], state["weight"].shape[0], loaded.bias)
     head.load_state_dict(state)
     return head
 

@@ -1,4 +1,4 @@
-"""Text encoders of the transformers library."""
+"""Text models of the transformers library."""
 
 from __future__ import annotations
 
@@ -11,41 +11,32 @@ from torch import Tensor, nn
 
 from tether.batch import Batch
 from tether.errors import RequestError
-from tether.models import mean_export
+from tether.models import cls_export, mean_export, rates
 from tether.models.backbone import Encoded, Rate, capture, depth_fractions, feature_device
-
-# METHODS 1.10 and 1.3: LoRA 2e-4 for text, head 1e-3, a fully tuned text model 2e-5 with decay 0.01.
-RATES: Mapping[str, Rate] = {
-    "backbone": Rate(2e-5, 0.01),
-    "adapter": Rate(2e-4),
-    "head": Rate(1e-3, 1e-4),
-}
-
-
-def last_linear(network: nn.Module, outputs: int) -> nn.Linear:
-    """The classification layer: the last linear layer with as many outputs as there are labels."""
-    found = [m for m in network.modules() if isinstance(m, nn.Linear) and m.out_features == outputs]
-    if not found:
-        raise RequestError(
-            f"expected a classification model whose last layer is linear with {outputs} outputs, got "
-            f"{type(network).__name__}; use an encoder with pooling=mean"
-        )
-    return found[-1]
+from tether.models.discover import Plain, Slot, find_blocks, linear_layer, take_off
+from tether.models.head_file import write_head
+from tether.models.heads import linear_head
+from tether.models.images import label
+from tether.progress import say
 
 
 class TextBackbone(nn.Module):
-    """A transformers encoder read in one of two ways.
+    """A transformers text model read in one of three ways.
 
     `pooling="mean"`: the network is an encoder; features are the masked mean of its last hidden state,
     normalised over the width (as sentence encoders normalise their embedding; this also lets the model be
     saved as a plain classification model, see `mean_export`).
+    `pooling="cls"`: the network is an encoder; features are its first token (saved by `cls_export`).
     `pooling="head"`: the network is a `...ForSequenceClassification`; features are what its last linear
-    layer receives.
+    layer receives: the pooled token, or of a decoder the last valid token.
+
+    An encoder whose library has no class that could hold the head exactly is saved as the encoder with the
+    head in a file beside it (`head_file`).
 
     Args:
         network: the transformers module.
         tokenizer: its tokenizer.
-        pooling: "mean" or "head".
+        pooling: "mean", "cls" or "head".
         max_length: tokens kept of a text.
     """
 
@@ -56,7 +47,7 @@ class TextBackbone(nn.Module):
 
     def __init__(self, network: nn.Module, tokenizer: Any, pooling: str, max_length: int) -> None:
         super().__init__()
-        if pooling == "mean" and getattr(network, "pooler", None) is not None:
+        if pooling != "head" and getattr(network, "pooler", None) is not None:
             network.pooler = None  # type: ignore[assignment]  # not read; it must not train or count
         self.network = network
         self.tokenizer = tokenizer
@@ -65,10 +56,18 @@ class TextBackbone(nn.Module):
         config: Any = network.config
         self.config = config
         self.family = f"{config.model_type}-embeddings"
-        self.rates = RATES
+        self.rates = rates.TEXT
         self._blocks = find_blocks(network)
-        self._final = last_linear(network, int(config.num_labels)) if pooling == "head" else None
-        self.width = int(config.hidden_size) if self._final is None else self._final.in_features
+        self._slot: Slot | None = None
+        # The classification layer the network came with, as plain weight and bias: a head does its work.
+        self.own: Plain | None = None
+        if pooling == "head":
+            self._slot, self.own = take_off(network, int(config.num_labels))
+            self.width = self.own[0].shape[1]
+        else:
+            self.width = int(config.hidden_size)
+        prepare_padding(config, tokenizer)
+        self._adds_tokens = bool(tokenizer("")["input_ids"])
 
     def embed(self, batch: Batch) -> Batch:
         """Strings to token embeddings (B, T, D) with the mask (B, T); a batch already embedded passes."""
@@ -79,14 +78,20 @@ class TextBackbone(nn.Module):
                 f"model: a text encoder ({self.config.model_type}) expects texts, got pictures; "
                 "choose an image model or another data set"
             )
-        # No token at all (an empty text) still has the special tokens, so the mean always has a row.
+        # An encoder gives an empty text its special tokens. A decoder gives it none, and a text without a
+        # token has no last token to read: the padding token stands for it.
+        texts = list(batch.x)
+        if not self._adds_tokens:
+            texts = [t if t.strip() else self.tokenizer.pad_token for t in texts]
         coded = self.tokenizer(
-            list(batch.x), padding=True, truncation=True, max_length=self.max_length, return_tensors="pt"
+            texts, padding=True, truncation=True, max_length=self.max_length, return_tensors="pt"
         )
         device = feature_device(self.network)
         lookup: Any = self.network.get_input_embeddings()  # type: ignore[operator]
         x = lookup(coded["input_ids"].to(device))
-        mask = coded["attention_mask"].to(device).bool()
+        mask = coded["attention_mask"].bool() & until_last(coded["input_ids"] != self.tokenizer.pad_token_id)
+        mask[:, 0] = True  # the row of a text without a token
+        mask = mask.to(device)
         return Batch(x=x, y=batch.y, ids=batch.ids, group=batch.group, mask=mask, space=self.family)
 
     def encode(self, batch: Batch, hidden: Sequence[int] = ()) -> Encoded:
@@ -94,24 +99,20 @@ class TextBackbone(nn.Module):
         batch = self.embed(batch)
         assert isinstance(batch.x, Tensor)
         assert batch.mask is not None
+        inputs = {"inputs_embeds": batch.x, "attention_mask": batch.mask.long()}
         with capture(self._blocks, hidden) as found:
-            if self._final is not None:
-                features = self._classifier_input(batch.x, batch.mask)
+            if self._slot is not None:
+                with self._slot.listen() as heard:
+                    self.network(**inputs)
+                features = last_token(heard[0], batch.mask) if heard[0].dim() == 3 else heard[0]
             else:
-                out = self.network(inputs_embeds=batch.x, attention_mask=batch.mask.long())
-                features = masked_mean(out.last_hidden_state, batch.mask)
-                features = nn.functional.layer_norm(features, (self.width,), eps=mean_export.EPS)
+                states = self.network(**inputs).last_hidden_state
+                if self.pooling == "cls":
+                    features = states[:, 0]
+                else:
+                    features = masked_mean(states, batch.mask)
+                    features = nn.functional.layer_norm(features, (self.width,), eps=mean_export.EPS)
         return Encoded(features, found, batch.mask)
-
-    def _classifier_input(self, x: Tensor, mask: Tensor) -> Tensor:
-        assert self._final is not None
-        kept: list[Tensor] = []
-        handle = self._final.register_forward_pre_hook(lambda _m, args: kept.append(args[0]))
-        try:
-            self.network(inputs_embeds=x, attention_mask=mask.long())
-        finally:
-            handle.remove()
-        return kept[0]
 
     def blocks(self) -> Sequence[nn.Module]:
         """The transformer layers."""
@@ -121,34 +122,87 @@ class TextBackbone(nn.Module):
         """Layers at depths 1/4, 1/2, 3/4 and 1."""
         return depth_fractions(len(self._blocks))
 
+    def blank(self) -> Batch:
+        """One short text."""
+        none = torch.zeros(1, dtype=torch.long)
+        return Batch(("a",), none - 100, none)
+
     def save(self, folder: Path, weight: Tensor, bias: Tensor, classes: Sequence[str]) -> None:
-        """A folder that `AutoModelForSequenceClassification` and `AutoTokenizer` load."""
-        labels = dict(enumerate(classes))
-        if self._final is not None:
-            if self._final.out_features != len(classes):
-                self._final = replace_final(self.network, self._final, len(classes))
-            with torch.no_grad():
-                self._final.weight.copy_(weight)
-                self._final.bias.copy_(bias)
-            whole: Any = self.network
-        else:
+        """A folder that `AutoModelForSequenceClassification` and `AutoTokenizer` load, where there is one.
+
+        Else (mean pooling of a layout unlike BERT's, a head with a bias over a class without one) the
+        network, with the head in `head.safetensors`.
+        """
+        if self._slot is not None:
+            self._save_own_class(folder, weight, bias, classes)
+            return
+        whole: Any = None
+        if self.pooling == "cls":
+            whole = cls_export.classifier(self.network, weight, bias)
+        elif mean_export.supported(self.network):
             whole = mean_export.classifier(self.network, weight, bias)
-        whole.config.id2label = labels
-        whole.config.label2id = {name: i for i, name in labels.items()}
-        whole.config.num_labels = len(classes)
-        whole.config.problem_type = "single_label_classification"
+        if whole is None:
+            self.save_network(folder)
+            self._write_head(folder, weight, bias, classes)
+            return
+        label(whole.config, classes)
         whole.save_pretrained(folder)
+        self._save_tokenizer(folder)
+
+    def _save_own_class(self, folder: Path, weight: Tensor, bias: Tensor, classes: Sequence[str]) -> None:
+        assert self._slot is not None
+        assert self.own is not None
+        biased = self.own[1] is not None
+        self._slot.put(linear_layer(weight, bias if biased else None))
+        try:
+            label(self.config, classes)
+            self.save_network(folder)
+        finally:
+            self._slot.put(nn.Identity())
+        if not biased and bool((bias != bias[0]).any()):  # one number for all classes changes no probability
+            say(f"note: {type(self.network).__name__} has no bias; it is in {folder.name}/head.safetensors")
+            self._write_head(folder, weight, bias, classes)
+
+    def _write_head(self, folder: Path, weight: Tensor, bias: Tensor, classes: Sequence[str]) -> None:
+        write_head(folder, linear_head(weight, bias), classes, pooling=self.pooling)
+
+    def save_network(self, folder: Path) -> None:
+        """The network and its tokenizer, without a head."""
+        network: Any = self.network
+        network.save_pretrained(folder)
+        self._save_tokenizer(folder)
+
+    def _save_tokenizer(self, folder: Path) -> None:
         self.tokenizer.model_max_length = self.max_length
         self.tokenizer.save_pretrained(folder)
 
 
-def replace_final(network: nn.Module, final: nn.Linear, outputs: int) -> nn.Linear:
-    """Swap the classification layer for one with another number of classes."""
-    fresh = nn.Linear(final.in_features, outputs).to(final.weight.device)
-    name = next(n for n, m in network.named_modules() if m is final)
-    parent = network.get_submodule(name.rpartition(".")[0])
-    setattr(parent, name.rpartition(".")[2], fresh)
-    return fresh
+def prepare_padding(config: Any, tokenizer: Any) -> None:
+    """Pad on the right, where padding moves no position; without a padding token the end token pads."""
+    tokenizer.padding_side = "right"
+    if tokenizer.pad_token is None:
+        if tokenizer.eos_token is None:
+            raise RequestError(
+                "model: its tokenizer has neither a padding nor an end token; give it one of them"
+            )
+        tokenizer.pad_token = tokenizer.eos_token
+        say(f"note: the tokenizer has no padding token; its end token {tokenizer.eos_token!r} pads")
+    if config.pad_token_id is None:
+        config.pad_token_id = tokenizer.pad_token_id
+    config.use_cache = False  # a decoder would keep keys and values that nothing reads
+
+
+def longest(network: nn.Module, tokenizer: Any) -> int:
+    """The most tokens the model can read.
+
+    RoBERTa's positions start after the padding index, so its table of 514 holds 512.
+    """
+    config: Any = network.config
+    limit = int(getattr(config, "max_position_embeddings", None) or tokenizer.model_max_length)
+    for name, module in network.named_modules():
+        if name.endswith("position_embeddings") and isinstance(module, nn.Embedding):
+            limit = module.num_embeddings - (0 if module.padding_idx is None else module.padding_idx + 1)
+    return min(limit, int(tokenizer.model_max_length))
 
 
 def masked_mean(hidden: Tensor, mask: Tensor) -> Tensor:
@@ -157,10 +211,16 @@ def masked_mean(hidden: Tensor, mask: Tensor) -> Tensor:
     return (hidden * weights).sum(1) / weights.sum(1)
 
 
-def find_blocks(network: nn.Module) -> list[nn.Module]:
-    """The longest list of like modules in the network: its transformer layers."""
-    lists = [m for m in network.modules() if isinstance(m, nn.ModuleList) and len(m) > 0]
-    alike = [list(m) for m in lists if len({type(layer) for layer in m}) == 1]
-    if not alike:
-        raise RequestError(f"found no list of transformer layers in {type(network).__name__}")
-    return max(alike, key=len)
+def until_last(valid: Tensor) -> Tensor:
+    """True up to the last True of each row: (B, T) -> (B, T).
+
+    The library takes the last token that is not padding for a text's end. Where the end token pads, that
+    leaves out end tokens of the text itself, and so must we.
+    """
+    return valid.flip(1).cumsum(1).flip(1) > 0
+
+
+def last_token(hidden: Tensor, mask: Tensor) -> Tensor:
+    """The last valid token, padding on the right: (B, T, D), (B, T) -> (B, D)."""
+    last = mask.sum(1).clamp(min=1) - 1
+    return hidden[torch.arange(len(hidden), device=hidden.device), last]

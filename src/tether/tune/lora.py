@@ -11,35 +11,24 @@ from torch import nn
 
 from tether.errors import RequestError
 from tether.models.model import Model
+from tether.models.peft_layers import fit_in, in_peft_terms
+from tether.progress import say
+from tether.tune.targets import any_transposed, really_run
+from tether.tune.targets import targets as targets
 from tether.tune.tuning import Groups, Tuning, freeze, release_heads
 
 ADAPTER = "default"
 
 
-def targets(network: nn.Module, blocks: Sequence[nn.Module]) -> tuple[list[str], list[str]]:
-    """Names of what LoRA adapts and of what it has to leave out.
-
-    Every linear layer and every ungrouped convolution inside the blocks; embeddings, norms, stems and
-    heads are not adapted (METHODS 1.1). A grouped (depthwise) convolution cannot take LoRA.
-
-    Returns:
-        (adapted, left out), module names in network order.
-    """
-    inside = {id(m) for block in blocks for m in block.modules()}
-    adapted: list[str] = []
-    left_out: list[str] = []
-    for name, module in network.named_modules():
-        if id(module) not in inside:
-            continue
-        if isinstance(module, nn.Linear):
-            adapted.append(name)
-        elif isinstance(module, nn.Conv2d):
-            (adapted if module.groups == 1 else left_out).append(name)
-    return adapted, left_out
+def note_left_out(names: Sequence[str]) -> None:
+    """Say what stays as it was; a model with depthwise convolutions is adapted in part, never refused."""
+    if names:
+        shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+        say(f"note: LoRA leaves out {len(names)} layers that it cannot adapt (depthwise or special): {shown}")
 
 
 def lora(rank: int = 8, alpha: float = 16.0, dropout: float = 0.0, head: bool = True) -> Tuning:
-    """LoRA on every linear layer and plain convolution of the blocks; W' = W + (alpha / rank) B A.
+    """LoRA, W' = W + (alpha / rank) B A, on every layer of the blocks that takes it (see `targets`).
 
     B starts at 0, so the student equals the initial model at step 0. The base weights are one copy: the
     initial model is the student with its adapters off.
@@ -56,7 +45,10 @@ def lora(rank: int = 8, alpha: float = 16.0, dropout: float = 0.0, head: bool = 
 
         freeze(model)
         network = model.backbone.network
-        names, _ = targets(network, model.backbone.blocks())
+        found, left_out = targets(network, model.backbone.blocks())
+        ran = really_run(model.backbone, found)
+        names = [n for n in found if n in ran]
+        note_left_out([*left_out, *(n for n in found if n not in ran)])
         if not names:
             raise RequestError(
                 f"LoRA: found no linear layer and no plain convolution in the blocks of "
@@ -68,8 +60,10 @@ def lora(rank: int = 8, alpha: float = 16.0, dropout: float = 0.0, head: bool = 
             lora_dropout=dropout,
             # A regular expression: peft takes bare names as suffixes, and one may end another.
             target_modules="|".join(re.escape(n) for n in names),
+            fan_in_fan_out=any_transposed(network, names),
         )
         model.backbone.network = get_peft_model(network, config, adapter_name=ADAPTER)
+        fit_in(model.backbone.network)
         adapters = [p for p in model.backbone.network.parameters() if p.requires_grad]
         model.follow_mode += [
             m for n, m in model.backbone.network.named_modules() if n.endswith("lora_dropout")
@@ -105,7 +99,8 @@ def merge_adapters(model: Model) -> None:
     """Fold the adapters into the base weights, in place."""
     network: Any = model.backbone.network
     if hasattr(network, "merge_and_unload"):
-        model.backbone.network = network.merge_and_unload()
+        with in_peft_terms(network):
+            model.backbone.network = network.merge_and_unload()
 
 
 def has_adapters(model: Model) -> bool:

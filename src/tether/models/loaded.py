@@ -1,0 +1,36 @@
+"""What loading a model gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from torch import nn
+
+from tether.models.backbone import Backbone
+
+MakeHead = Callable[[Sequence[str]], nn.Module]  # class names -> a head that needs no data
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A backbone, the classification head it came with, if any, and what it was made from.
+
+    Attributes:
+        backbone: ready to run, in eval mode.
+        head: the folder's own head when its classes are a task's, else None.
+        classes: that head's class names.
+        fingerprint: hash of the weights and of how they are read; caches of teachers hang on it.
+        source: what peft writes as the base model of an adapter.
+        make_head: makes the task's head from its class names, where the model can: zero-shot, map.
+        bias: whether the library's own classification class has a bias; a head that is to be saved in it
+            must then have none.
+    """
+
+    backbone: Backbone
+    head: nn.Module | None
+    classes: tuple[str, ...] | None
+    fingerprint: str
+    source: str
+    make_head: MakeHead | None = None
+    bias: bool = True

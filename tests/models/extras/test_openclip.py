@@ -1,0 +1,85 @@
+"""A tiny random open_clip model: fused attention under LoRA, zero-shot, open_clip's own loader."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from contract import CLASSES, keep_the_contract, logits, pictures, stirred
+from safetensors.torch import save_file
+from torch import Tensor
+
+from tether.errors import RequestError
+from tether.models.config import ModelConfig
+from tether.models.load import load_backbone
+from tether.models.model import MAIN, Model
+from tether.models.save import save_model
+from tether.tune.targets import targets
+
+open_clip: Any = pytest.importorskip("open_clip", reason="the extra `openclip` is not installed")
+
+DESCRIBED = {
+    "model_cfg": {
+        "embed_dim": 8,
+        "vision_cfg": {"image_size": 32, "layers": 2, "width": 64, "patch_size": 16},
+        "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1},
+    },
+    "preprocess_cfg": {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]},
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    network = stirred(open_clip.CLIP(**copy.deepcopy(DESCRIBED["model_cfg"])), size=0.05)
+    where = tmp_path / "clip"
+    where.mkdir()
+    (where / "open_clip_config.json").write_text(json.dumps(DESCRIBED))
+    save_file({k: v.clone() for k, v in network.state_dict().items()}, where / "open_clip_model.safetensors")
+    return where
+
+
+def features_by_open_clip(folder: Path) -> Tensor:
+    whole = open_clip.create_model(f"local-dir:{folder}").eval()
+    with torch.no_grad():
+        return whole.encode_image((pictures().x - 0.5) / 0.5)
+
+
+def test_contract(folder: Path, tmp_path: Path) -> None:
+    backbone = load_backbone(ModelConfig(name=str(folder))).backbone
+    adapted, left_out = targets(backbone.network, backbone.blocks())
+    assert [n.rpartition(".")[2] for n in adapted[:3]] == ["attn", "c_fc", "c_proj"]
+    assert not left_out
+    # without a gradient torch takes another kernel for this attention: equal numbers, not equal bits
+    model = keep_the_contract(backbone, pictures(), tmp_path / "out", None, exact_off=False)
+    got = features_by_open_clip(tmp_path / "out")
+    torch.testing.assert_close(got, model.backbone.encode(pictures()).features, rtol=1e-4, atol=1e-4)
+
+
+def test_zero_shot_is_open_clip_s_own(folder: Path, tmp_path: Path) -> None:
+    loaded = load_backbone(ModelConfig(name=str(folder), templates=("a photo of a {}.",)))
+    model = Model(loaded.backbone, {MAIN: loaded.make_head(CLASSES)}, CLASSES).eval()
+    whole = open_clip.create_model(f"local-dir:{folder}").eval()
+    texts = open_clip.get_tokenizer(f"local-dir:{folder}")([f"a photo of a {c}." for c in CLASSES])
+    with torch.no_grad():
+        want, _ = whole.get_logits((pictures().x - 0.5) / 0.5, texts)
+    torch.testing.assert_close(logits(model, pictures()), want, rtol=1e-4, atol=1e-4)
+    save_model(model, tmp_path / "out")
+    again = load_backbone(ModelConfig(name=str(tmp_path / "out")))
+    got = logits(Model(again.backbone, {MAIN: again.head}, again.classes).eval(), pictures())
+    torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-4)
+
+
+def test_pickled_weights_and_another_library_s_text_tower_are_refused(folder: Path) -> None:
+    (folder / "open_clip_model.safetensors").rename(folder / "open_clip_pytorch_model.bin")
+    with pytest.raises(RequestError, match="pickled weights are not read"):
+        load_backbone(ModelConfig(name=str(folder)))
+    described = copy.deepcopy(DESCRIBED)
+    described["model_cfg"]["text_cfg"]["hf_model_name"] = "owner/name"
+    (folder / "open_clip_config.json").write_text(json.dumps(described))
+    with pytest.raises(RequestError, match="text tower of another library"):
+        load_backbone(ModelConfig(name=str(folder)))

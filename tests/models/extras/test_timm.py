@@ -1,0 +1,78 @@
+"""timm models, tiny and random, through timm's own loader."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from contract import keep_the_contract, pictures, stirred
+from torch import Tensor
+
+from tether.errors import RequestError
+from tether.models.config import ModelConfig
+from tether.models.load import load_backbone
+from tether.models.timm_images import TimmImages
+from tether.tune.targets import really_run, targets
+
+timm: Any = pytest.importorskip("timm", reason="the extra `timm` is not installed")
+
+TINY_VIT = {"img_size": 32, "embed_dim": 16, "depth": 2, "num_heads": 2}
+# name -> (arguments, blocks, left out of LoRA)
+LAYOUTS: dict[str, tuple[dict[str, Any], int, int]] = {
+    "vit_tiny_patch16_224": (TINY_VIT, 2, 0),  # fused qkv
+    "beit_base_patch16_224": (TINY_VIT, 2, 2),  # multiplies by its qkv weights itself
+    "resnet18": ({}, 4, 0),
+    "convnext_atto": ({"depths": (1, 1, 2, 1), "dims": (8, 8, 16, 16)}, 4, 5),
+    "swin_tiny_patch4_window7_224": (
+        {"img_size": 32, "embed_dim": 8, "depths": (1, 1), "num_heads": (1, 2), "window_size": 4}, 2, 0,
+    ),
+    "mobilenetv3_small_050": ({}, 6, 11),
+}  # fmt: skip
+
+
+def made(name: str) -> Any:
+    arguments = LAYOUTS[name][0]
+    torch.manual_seed(0)
+    network = stirred(timm.create_model(name, pretrained=False, num_classes=5, **arguments), size=0.05)
+    network.tether_args = arguments
+    return network
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_contract(name: str, tmp_path: Path) -> None:
+    backbone = TimmImages(made(name), name)
+    _, blocks, left = LAYOUTS[name]
+    assert len(backbone.blocks()) == blocks
+    adapted, left_out = targets(backbone.network, backbone.blocks())
+    assert len(left_out) + len(set(adapted) - really_run(backbone, adapted)) == left
+
+    def by_timm(folder: Path) -> Tensor:
+        network = timm.create_model(f"local-dir:{folder}", pretrained=True).eval()
+        with torch.no_grad():
+            return network(backbone.embed(pictures()).x)
+
+    keep_the_contract(backbone, pictures(), tmp_path / "out", by_timm)
+
+
+def test_a_folder_brings_its_head(tmp_path: Path) -> None:
+    network = made("resnet18")
+    want = network.get_classifier().weight.detach().clone()
+    backbone = TimmImages(network, "resnet18")
+    (tmp_path / "m").mkdir()
+    backbone.save(tmp_path / "m", *backbone.own, [f"c{i}" for i in range(5)])
+    loaded = load_backbone(ModelConfig(name=str(tmp_path / "m")))
+    assert loaded.classes == ("c0", "c1", "c2", "c3", "c4")
+    torch.testing.assert_close(loaded.head.weight.detach(), want)
+
+
+def test_an_unknown_name_and_pickled_weights_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="no pretrained weights named"):
+        load_backbone(ModelConfig(name="resnet18x", source="timm"))
+    backbone = TimmImages(made("resnet18"), "resnet18")
+    (tmp_path / "m").mkdir()
+    backbone.save(tmp_path / "m", *backbone.own, list("abcde"))
+    (tmp_path / "m" / "model.safetensors").rename(tmp_path / "m" / "pytorch_model.bin")
+    with pytest.raises(RequestError, match="pickled"):
+        load_backbone(ModelConfig(name=str(tmp_path / "m")))
