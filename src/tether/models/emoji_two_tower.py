@@ -25,6 +25,7 @@ from tether.data.presets import prepare
 from tether.data.weights import weights
 from tether.files import cache_dir
 from tether.models import mean_export
+from tether.models.cls_export import TANH_SCALE
 from tether.progress import bar
 
 SIDE = 112  # pixels: 64 patches; M_0 is worth something there (docs/results)
@@ -72,7 +73,7 @@ def assemble(text_source: Path, image_source: Path) -> Any:
     )
     whole = transformers.VisionTextDualEncoderModel(config, vision_model=vision, text_model=text.bert).eval()
     with torch.no_grad():
-        whole.text_projection.weight.copy_(torch.eye(width) / mean_export.TANH_SCALE)
+        whole.text_projection.weight.copy_(torch.eye(width) / TANH_SCALE)
         torch.nn.init.orthogonal_(whole.visual_projection.weight, generator=_generator(0))
         whole.logit_scale.fill_(float(torch.tensor(1 / TEMPERATURE).log()))
     return whole
