@@ -26,7 +26,7 @@ PACKAGED: Mapping[str, str] = {
     "mobilenet-v2": "image classifier MobileNetV2, ImageNet-1k, 3.5 M parameters",
     "dinov2-s": "vision transformer ViT-S/14 in the layout of DINOv2-small, 22 M parameters",
     "minilm-l6": "sentence encoder all-MiniLM-L6-v2, 6 layers, 22.7 M parameters",
-    "emoji-two-tower": "image and text towers tuned here on emoji names, for zero-shot heads, 45 M parameters",
+    "emoji-two-tower": "two towers tuned here on emoji names, for zero-shot heads, 45 M parameters",
     "minilm-l3": "sentence encoder paraphrase-MiniLM-L3, 3 layers, 17.2 M parameters",
 }
 
