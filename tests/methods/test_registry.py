@@ -54,8 +54,11 @@ def test_rdft_binds_the_teachers_it_needs() -> None:
     assert methods.build("rdft", {"task_teacher": "runs/a"}).teachers["task"] == Saved("runs/a")
 
 
-def test_rdft_has_the_four_losses_with_the_weights_of_the_specification() -> None:
+def test_rdft_has_the_four_losses_and_takes_the_weights_of_the_specification() -> None:
     weights = {t.name: t.weight for t in methods.build("rdft", {}).terms}
+    assert weights == {"ce": 0.5, "kd_task": 0.5, "robust": 0.3, "feature": 0.03, "rar": 0.03}
+    printed = {"robust_weight": 1.0, "feature_weight": 0.3, "rar_weight": 0.3, "target": "shifted"}
+    weights = {t.name: t.weight for t in methods.build("rdft", printed).terms}
     assert weights == {"ce": 0.5, "kd_task": 0.5, "robust": 1.0, "feature": 0.3, "rar": 0.3}
 
 

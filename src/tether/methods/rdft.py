@@ -16,9 +16,9 @@ from tether.shifts import mixture
 
 def rdft(
     alpha: float = 0.5,
-    robust_weight: float = 1.0,
-    feature_weight: float = 0.3,
-    rar_weight: float = 0.3,
+    robust_weight: float = 0.3,
+    feature_weight: float = 0.03,
+    rar_weight: float = 0.03,
     target: Target = "gated",
     task_temperature: float = 2.0,
     robust_temperature: float = 2.0,
@@ -38,8 +38,8 @@ def rdft(
 
     Args:
         alpha: 1 switches the task teacher off; it is then neither trained nor run.
-        robust_weight: lambda 1.
-        feature_weight: lambda 2.
+        robust_weight: lambda 1; with the next two chosen on the validation sets of `digits` (docs/results).
+        feature_weight: lambda 2. METHODS 1.7 starts from 1, 0.3 and 0.3, which cost 2 points of ID validation.
         rar_weight: lambda 3.
         target: "gated", "shifted" (as printed) or "clean" (METHODS 1.4).
         task_temperature: T_t.
