@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tether.grid import compare
     from tether.inference import load, predict
     from tether.methods import Method
+    from tether.models.registered import register_model
     from tether.models.wrap import wrap
     from tether.run import evaluate, train
 
@@ -31,6 +32,7 @@ _WHERE = {
     "evaluate": "tether.run",
     "load": "tether.inference",
     "predict": "tether.inference",
+    "register_model": "tether.models.registered",
     "train": "tether.run",
     "wrap": "tether.models.wrap",
 }
@@ -44,6 +46,7 @@ __all__ = [
     "evaluate",
     "load",
     "predict",
+    "register_model",
     "train",
     "wrap",
 ]

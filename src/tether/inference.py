@@ -14,6 +14,7 @@ from tether.errors import RequestError
 from tether.files import read_json
 from tether.models.config import ModelConfig
 from tether.models.load import load_backbone
+from tether.models.loaded import picture_side
 from tether.models.model import MAIN, Model
 
 
@@ -70,7 +71,7 @@ def predict(
         batch_size: samples a forward pass.
     """
     model = load(run)
-    samples = read_inputs(inputs, column, picture_size(Path(run)))
+    samples = read_inputs(inputs, column, picture_size(Path(run), model))
     found: list[Prediction] = []
     for start in range(0, len(samples), batch_size):
         rows = range(start, min(start + batch_size, len(samples)))
@@ -83,8 +84,7 @@ def predict(
     return found
 
 
-def picture_size(run: Path) -> int:
-    """The side that the run's pictures were resized to; the model's default for other folders."""
-    if (run / "data.json").is_file():
-        return int(read_json(run / "data.json")["picture_size"] or 224)
-    return ModelConfig(name=str(run)).image_size
+def picture_size(run: Path, model: Model) -> int:
+    """The side that the run's pictures were resized to; the model's own for other folders."""
+    recorded = read_json(run / "data.json")["picture_size"] if (run / "data.json").is_file() else None
+    return int(recorded or picture_side(model.backbone))

@@ -21,6 +21,7 @@ from tether.finish import Finished, Judge, Start, trained_state
 from tether.folder import begin, default_folder, is_done, write_data, write_merge
 from tether.methods import Method
 from tether.models.load import Loaded, load_backbone
+from tether.models.loaded import picture_side
 from tether.models.model import Model
 from tether.models.save import save_adapter, save_model
 from tether.models.start import ProbeData, probe_start, random_start
@@ -110,10 +111,10 @@ def seen_in_training(method: Method, data: DataBundle) -> list[str]:
 
 def ingredients(config: Config) -> tuple[DataBundle, Engine, Loaded]:
     """Data at the model's picture size, the engine, and the pretrained backbone."""
-    data = load_data(config.data)
+    data, loaded = load_data(config.data), load_backbone(config.model)
     if data.train.read.size is None:  # neither the config nor the preset says; texts do not care
-        data = data.at(config.model.image_size)
-    return data, Engine(config.train.precision), load_backbone(config.model)
+        data = data.at(config.model.image_size or picture_side(loaded.backbone))
+    return data, Engine(config.train.precision), loaded
 
 
 def start(kind: str, loaded: Loaded, data: DataBundle, seed: int, engine: Engine) -> Model:

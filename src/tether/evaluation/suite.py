@@ -17,7 +17,7 @@ from tether.shifts import Draws, Role, Shift
 EVALUATION_SEED = 0
 VALIDATION_SEED = 1  # validation shifts never draw what a test set draws
 VALIDATION_SEVERITY = 3
-VALIDATION_LIMIT = 500  # samples of a validation set, so that a sweep over mu stays a matter of seconds
+VALIDATION_LIMIT = 400  # samples of a validation set, so that a sweep over mu stays a matter of seconds
 
 
 @dataclass(frozen=True)

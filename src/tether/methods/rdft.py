@@ -39,7 +39,7 @@ def rdft(
     Args:
         alpha: 1 switches the task teacher off; it is then neither trained nor run.
         robust_weight: lambda 1; with the next two chosen on the validation sets of `digits` (docs/results).
-        feature_weight: lambda 2. METHODS 1.7 starts from 1, 0.3 and 0.3, which cost 2 points of ID validation.
+        feature_weight: lambda 2. METHODS 1.7 starts from 1, 0.3, 0.3, which cost 2 points of ID validation.
         rar_weight: lambda 3.
         target: "gated", "shifted" (as printed) or "clean" (METHODS 1.4).
         task_temperature: T_t.

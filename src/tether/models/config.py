@@ -27,7 +27,8 @@ class ModelConfig(BaseModel):
         map: for head "map": class -> classes of the model's own head.
         max_length: tokens kept of a text; null takes the smaller of the model's limit and 128.
         revision: a hub revision.
-        image_size: side in pixels that pictures are resized to when the data do not say.
+        image_size: side in pixels that pictures are resized to when the data do not say; null takes the side
+            that the model was made for.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -40,7 +41,7 @@ class ModelConfig(BaseModel):
     map: Mapping[str, tuple[str, ...]] | None = None
     max_length: int | None = Field(default=None, ge=4)
     revision: str | None = None
-    image_size: int = Field(default=224, ge=8, le=4096)
+    image_size: int | None = Field(default=None, ge=8, le=4096)
 
     @field_validator("templates")
     @classmethod

@@ -12,7 +12,7 @@ from typing import Any
 from tether.data.weights import weights
 from tether.errors import RequestError, nearest
 from tether.files import read_json
-from tether.models import efficientnet, openclip, timm_images
+from tether.models import efficientnet, openclip, registered, timm_images
 from tether.models.config import ModelConfig
 from tether.models.emoji_two_tower import emoji_two_tower
 from tether.models.head_file import ABOUT, read_head
@@ -42,6 +42,9 @@ def load_backbone(config: ModelConfig) -> Loaded:
         >>> load_backbone(ModelConfig(name="minilm-l6")).backbone.width  # doctest: +SKIP
         384
     """
+    if make := registered.find(config.name):
+        backbone = make()
+        return Loaded(backbone, None, None, registered.weights_hash(backbone.network), config.name)
     if config.name in PACKAGED and config.source in ("auto", "packaged"):
         return _with_head(_packaged(config), config)
     folder = Path(config.name).expanduser()
@@ -62,7 +65,7 @@ def load_backbone(config: ModelConfig) -> Loaded:
     if looks_like_a_path or ("/" not in config.name and config.source not in BY_NAME):
         raise RequestError(
             f"model: {config.name!r} is no packaged model, and no such folder exists; "
-            f"{nearest(config.name, PACKAGED)}. A hub model is named owner/name."
+            f"{nearest(config.name, [*PACKAGED, *registered.names()])}. A hub model is named owner/name."
         )
     load = BY_NAME.get(config.source, load_transformers)
     return _with_head(load(config.name, config, f"hub:{config.name}@{config.revision}"), config)

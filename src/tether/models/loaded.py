@@ -9,6 +9,7 @@ from torch import nn
 
 from tether.models.backbone import Backbone
 
+USUAL_SIDE = 224
 MakeHead = Callable[[Sequence[str]], nn.Module]  # class names -> a head that needs no data
 
 
@@ -34,3 +35,10 @@ class Loaded:
     source: str
     make_head: MakeHead | None = None
     bias: bool = True
+
+
+def picture_side(backbone: Backbone) -> int:
+    """The side in pixels that the model was made for; texts do not care."""
+    # Not part of the Backbone protocol, which knows no modality; an adapter for pictures has its `pixels`.
+    pixels = getattr(backbone, "pixels", None)
+    return USUAL_SIDE if pixels is None else int(pixels.side)
