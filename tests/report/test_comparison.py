@@ -179,3 +179,11 @@ def test_a_gap_that_shrank_because_id_fell_is_called_out():
 def test_percent_has_no_negative_zero():
     assert percent(-0.0001) == "0.0"
     assert percent(-0.0123) == "−1.2"
+
+
+def test_a_gap_inside_the_noise_does_not_hide_a_lower_id() -> None:
+    fell = Interval(-0.014, -0.026, -0.004)
+    said = verdict("b", "a", "inside the noise", Interval(-0.09, -0.2, 0.02), FLAT, fell, FLAT, seeds=3)
+    assert "ID accuracy is lower by more than the noise" in said
+    same = verdict("b", "a", "inside the noise", Interval(-0.09, -0.2, 0.02), FLAT, FLAT, FLAT, seeds=3)
+    assert "more than the noise" not in same

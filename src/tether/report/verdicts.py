@@ -116,6 +116,9 @@ def _meaning(result: Outcome, reduction: Interval, id_change: Interval) -> str:
 
 def _remarks(result: Outcome, id_change: Interval, ood_change: Interval, seeds: int) -> list[str]:
     remarks = []
+    if result == "inside the noise" and id_change.excludes_zero:
+        better = "higher" if id_change.value > 0 else "lower"
+        remarks.append(f"That holds for the gap only: ID accuracy is {better} by more than the noise.")
     if result in ("smaller", "target met") and ood_change.value <= 0:
         remarks.append(
             f"Beware: shifted accuracy did not rise ({_points(ood_change)}); the gap shrank because ID fell."
