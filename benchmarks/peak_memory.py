@@ -22,7 +22,7 @@ VARIANTS = {
     "finetune": ["method=finetune"],
 }
 CHILD = """
-import json, sys
+import gc, json, sys
 import torch
 from tether import methods
 from tether.config import load_config
@@ -40,10 +40,15 @@ prepared = prepare(method, making(config, data, engine, loaded), data.classes)
 student = start(method.start, loaded, data, config.seed, engine)
 groups = method.tuning.apply(student)
 teachers = {n: t.run for n, t in bind(method, student, prepared).items()}
+held = {
+    p.untyped_storage().data_ptr(): p.untyped_storage().nbytes()
+    for p in gc.get_objects() if isinstance(p, torch.nn.Parameter)
+}
 fitted = fit(
     student, method, groups, data.train, teachers, config.train, engine, 0, Path(out), "bench", "steps"
 )
-print(json.dumps({"peak": fitted.peak_memory_bytes, "step": fitted.step_seconds}))
+held = sum(held.values())
+print(json.dumps({"peak": fitted.peak_memory_bytes, "step": fitted.step_seconds, "weights": held}))
 """
 
 
@@ -74,12 +79,20 @@ def main() -> None:
             for key in ("peak", "step")
         }
         peak = statistics.median(r["peak"] for r in runs) / 2**20
+        weights = round(runs[0]["weights"] / 2**20, 1)
         rows.append(
-            {"variant": name, "peak_mib": round(peak), **{f"{k}_ratio": v for k, v in ratios.items()}}
+            {
+                "variant": name,
+                "weights_mib": weights,
+                "peak_mib": round(peak),
+                **{f"{k}_ratio": v for k, v in ratios.items()},
+            }
         )
-    print(f"| {asked.preset} | peak MiB | peak / lora | step time / lora |\n|---|---|---|---|")
+    print(f"| {asked.preset} | weights MiB | peak MiB | peak / lora | step / lora |\n|---|---|---|---|---|")
     for row in rows:
-        print(f"| {row['variant']} | {row['peak_mib']} | {row['peak_ratio']:.2f} | {row['step_ratio']:.2f} |")
+        ratios = (f"{row['peak_ratio']:.2f}", f"{row['step_ratio']:.2f}")
+        cells = (row["variant"], row["weights_mib"], row["peak_mib"], *ratios)
+        print("| " + " | ".join(map(str, cells)) + " |")
     if asked.json:
         asked.json.write_text(json.dumps(rows, indent=2))
 
