@@ -112,6 +112,10 @@ def seen_in_training(method: Method, data: DataBundle) -> list[str]:
 def ingredients(config: Config) -> tuple[DataBundle, Engine, Loaded]:
     """Data at the model's picture size, the engine, and the pretrained backbone."""
     data, loaded = load_data(config.data), load_backbone(config.model)
+    if data.skipped:
+        say(f"note: {data.skipped} unreadable rows were left out (data.on_error=skip)")
+    for note in data.notes:
+        say(f"note: {note}")
     if data.train.read.size is None:  # neither the config nor the preset says; texts do not care
         data = data.at(config.model.image_size or picture_side(loaded.backbone))
     return data, Engine(config.train.precision), loaded

@@ -10,6 +10,7 @@ import yaml
 
 from project import all_rows, make_project, write_table
 from tether.cli import main
+from tiny import tiny_bert
 
 
 @pytest.fixture
@@ -147,6 +148,20 @@ def test_a_corrupt_picture_is_named(pictures: Path, capsys: pytest.CaptureFixtur
     assert "7.png" in message
     assert "on_error=skip" in message
     untouched(pictures)
+
+
+def test_skipping_a_corrupt_picture_counts_and_says_so(
+    pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (pictures.parent / "pictures" / "6.png").write_bytes(b"not a picture")
+    from tether.config import load_config
+    from tether.data import load_data
+
+    asked = ["data.on_error=skip", "method=linear_probe"]
+    assert load_data(load_config(str(pictures), asked).data).skipped == 1
+    tiny = tiny_bert(pictures.parent / "bert")  # a text model: refused later, after the data were read
+    assert main(["train", str(pictures), *asked, f"model={tiny}"]) == 2
+    assert "1 unreadable rows were left out" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_text_model_on_pictures_is_refused(
