@@ -64,13 +64,13 @@ def test_rdft_has_the_four_losses_and_takes_the_weights_of_the_specification() -
 
 def test_a_method_of_another_package_is_found_by_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
     entry = importlib.metadata.EntryPoint("mine", "tether.methods.finetune:finetune", "tether.methods")
-    monkeypatch.setattr("tether.methods.registry.entry_points", lambda group: [entry])
+    monkeypatch.setattr("tether.plugins.entry_points", lambda group: [entry])
     assert "mine" in methods.names()
     assert methods.builder("mine") is finetune
 
 
 def test_a_broken_entry_point_says_which(monkeypatch: pytest.MonkeyPatch) -> None:
     entry = importlib.metadata.EntryPoint("mine", "nowhere.at_all:method", "tether.methods")
-    monkeypatch.setattr("tether.methods.registry.entry_points", lambda group: [entry])
+    monkeypatch.setattr("tether.plugins.entry_points", lambda group: [entry])
     with pytest.raises(RequestError, match="mine"):
         methods.builder("mine")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable, Mapping
-from importlib.metadata import entry_points
 from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model
 
+from tether import plugins
 from tether.errors import RequestError, nearest
 from tether.methods.method import Method
 
@@ -24,8 +24,7 @@ Builder = Callable[..., Method]
 
 def names() -> list[str]:
     """Every known method, built-in first."""
-    others = [e.name for e in entry_points(group=GROUP) if e.name not in BUILT_IN]
-    return [*BUILT_IN, *sorted(others)]
+    return [*BUILT_IN, *(name for name in plugins.names(GROUP) if name not in BUILT_IN)]
 
 
 def builder(name: str) -> Builder:
@@ -37,13 +36,9 @@ def builder(name: str) -> Builder:
     if name in BUILT_IN:
         built_in: Builder = getattr(importlib.import_module(BUILT_IN[name]), name)
         return built_in
-    for entry in entry_points(group=GROUP):
-        if entry.name == name:
-            try:
-                loaded: Builder = entry.load()
-            except (ImportError, AttributeError) as e:
-                raise RequestError(f"method {name!r} of {entry.value} does not import: {e}") from e
-            return loaded
+    found: Builder | None = plugins.find(GROUP, name, "method")
+    if found is not None:
+        return found
     raise RequestError(f"method: there is no method {name!r}; {nearest(name, names())}")
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from importlib.metadata import entry_points
 
 from torch import nn
 
+from tether import plugins
 from tether.errors import RequestError
 from tether.models.backbone import Backbone
 
@@ -40,7 +40,7 @@ def register_model(name: str, make: MakeBackbone) -> None:
 
 def names() -> list[str]:
     """Registered names and those of entry points."""
-    return sorted({*_registered, *(e.name for e in entry_points(group=GROUP))})
+    return sorted({*_registered, *plugins.names(GROUP)})
 
 
 def find(name: str) -> MakeBackbone | None:
@@ -51,14 +51,8 @@ def find(name: str) -> MakeBackbone | None:
     """
     if name in _registered:
         return _registered[name]
-    for entry in entry_points(group=GROUP):
-        if entry.name == name:
-            try:
-                loaded: MakeBackbone = entry.load()
-            except (ImportError, AttributeError) as e:
-                raise RequestError(f"model {name!r} of {entry.value} does not import: {e}") from e
-            return loaded
-    return None
+    found: MakeBackbone | None = plugins.find(GROUP, name, "model")
+    return found
 
 
 def weights_hash(network: nn.Module) -> str:
