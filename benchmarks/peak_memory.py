@@ -27,7 +27,8 @@ import torch
 from tether import methods
 from tether.config import load_config
 from tether.finish import trained_state
-from tether.run import ingredients, making, start
+from tether.run import ingredients, making, start, suite_of
+from tether.supply import supplies_of
 from tether.teachers import bind, prepare
 from tether.training import fit
 from pathlib import Path
@@ -36,7 +37,8 @@ preset, out, *overrides = sys.argv[1:]
 config = load_config(preset, overrides)
 method = methods.build(config.method.name, config.method.options)
 data, engine, loaded = ingredients(config)
-prepared = prepare(method, making(config, data, engine, loaded), data.classes)
+suite = suite_of(config, data, supplies_of(config, data, engine, loaded))
+prepared = prepare(method, making(config, data, engine, loaded, suite), data.classes)
 student = start(method.start, loaded, data, config.seed, engine)
 groups = method.tuning.apply(student)
 teachers = {n: t.run for n, t in bind(method, student, prepared).items()}

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from tether import methods
 from tether.data import DataConfig
+from tether.data.config_parts import ShiftSpec
 from tether.errors import RequestError, nearest
 from tether.models.config import ModelConfig
 from tether.training.recipe import TrainConfig
@@ -27,14 +28,15 @@ class EvaluateConfig(_Part):
     """What the final model is tested on, besides ID test and the natural OOD sets.
 
     Attributes:
-        shifts: synthetic shifts applied to ID test; null takes the data's, else the defaults.
+        shifts: applied to ID test, each a name or {name: ..., options}; null takes the data's, else the
+            defaults.
         severities: of those shifts, 1 to 5.
         limit: at most so many samples of ID test under each synthetic shift.
         batch_size: samples a forward pass.
         allow_seen: test on shifts whose family was trained on; such rows are marked as seen.
     """
 
-    shifts: tuple[str, ...] | None = None
+    shifts: tuple[ShiftSpec, ...] | None = None
     severities: tuple[int, ...] = (1, 3, 5)
     limit: int | None = Field(default=None, ge=1)
     batch_size: int = Field(default=100, ge=1)

@@ -127,7 +127,7 @@ def examine(config: str | Path | Config, overrides: Sequence[str] = (), measure:
         data=findings,
         trained=model.parameter_counts(),
         steps=config.train.total_steps(len(data.train)) if groups else 0,
-        cost=estimate(config, data, engine) if measure else None,
+        cost=estimate(config, data, engine, loaded) if measure else None,
         adapted=len(adapted),
         left_out=tuple(left_out),
     )

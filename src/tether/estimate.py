@@ -13,12 +13,13 @@ from tether import methods
 from tether.config import Config
 from tether.data import DataBundle
 from tether.evaluation.predict import predict_batches
-from tether.evaluation.suite import EvalSet, validation_sets
+from tether.evaluation.suite import EvalSet
 from tether.methods import Initial, Method, Trained
-from tether.models.load import load_backbone
+from tether.models.load import Loaded, load_backbone
 from tether.models.model import Model
 from tether.progress import silenced
-from tether.run import start, tests
+from tether.run import start, suite_of
+from tether.supply import supplied, supplies_of, with_data_shifts
 from tether.teachers.initial import initial_teacher
 from tether.training import Engine, Fitted, fit, frozen_runner
 
@@ -52,21 +53,24 @@ class Estimate:
         return self.train_seconds + self.teacher_seconds + self.choose_seconds + self.test_seconds
 
 
-def estimate(config: Config, data: DataBundle, engine: Engine) -> Estimate:
+def estimate(config: Config, data: DataBundle, engine: Engine, loaded: Loaded) -> Estimate:
     """Measure a few steps of the student and of each teacher to be trained, and a batch of each test set.
 
     Nothing is kept: the steps run in a temporary folder on models of their own. A teacher that is not
     trained yet is stood in for by the untrained model, which costs the same.
     """
-    method = methods.build(config.method.name, config.method.options)
+    supplies = supplies_of(config, data, engine, loaded)
+    method = with_data_shifts(methods.build(config.method.name, config.method.options), data)
+    method = supplied(method, supplies)
+    suite = suite_of(config, data, supplies)
     total = config.train.total_steps(len(data.train))
     with silenced():
         teachers = [s for s in method.teachers.values() if isinstance(s, Trained)]
         taught = [_steps(methods.build(s.method, s.options), config, data, engine) for s in teachers]
         student = _steps(method, config, data, engine)
         model = start("random", load_backbone(config.model), data, config.seed, engine).to(engine.device)
-        judged = sum(_set_seconds(s, model, method, config, engine) for s in validation_sets(data))
-        tested = sum(_set_seconds(s, model, method, config, engine) for s in tests(config, data))
+        judged = sum(_set_seconds(s, model, method, config, engine) for s in suite.validation)
+        tested = sum(_set_seconds(s, model, method, config, engine) for s in suite.tests)
     trains = student.steps > 0
     return Estimate(
         step_seconds=student.step_seconds,
@@ -105,5 +109,5 @@ def _set_seconds(evalset: EvalSet, model: Model, method: Method, config: Config,
     """Seconds for the whole set, from its first samples."""
     count = min(SAMPLED, config.evaluate.batch_size, len(evalset.examples))
     began = time.monotonic()
-    predict_batches(model, method.predict, [evalset.batch(range(count))], engine)
+    predict_batches(model, method.predict, [evalset.batch(range(count), model)], engine)
     return (time.monotonic() - began) / count * len(evalset.examples)

@@ -23,7 +23,10 @@ def listing(what: str) -> list[tuple[str, str]]:
     if what == "methods":
         return [(name, methods.summary(name)) for name in methods.names()]
     if what == "shifts":
-        return [(s.name, f"{s.modality}: {s.summary}") for s in shifts.all_shifts()]
+        return [
+            (s.name, f"{s.modality or 'both'}, {shifts.role_of(s) or 'any role'}, {s.family}: {s.summary}")
+            for s in shifts.catalogue()
+        ]
     if what == "data":
         return list_presets()
     if what == "models":

@@ -14,7 +14,7 @@ from tether.config import Config, load_config
 from tether.data import DataBundle, load_data
 from tether.evaluation.measure import measure
 from tether.evaluation.predict import make_judge
-from tether.evaluation.suite import EvalSet, check_request, test_sets, validation_sets
+from tether.evaluation.suite import Suite, check_request, make_suite
 from tether.evaluation.summary import write_summary
 from tether.files import read_json
 from tether.finish import Finished, Judge, Start, trained_state
@@ -28,7 +28,8 @@ from tether.models.start import ProbeData, probe_start, random_start
 from tether.progress import Bar, bar, say
 from tether.report.card import write_card
 from tether.report.runs import read_run
-from tether.shifts import modality_of, names_of
+from tether.shifts import Supplies
+from tether.supply import seen_in_training, supplied, supplies_of, with_data_shifts
 from tether.teachers import Making, Teacher, bind, prepare
 from tether.training import Engine, Fitted, fit
 from tether.tune.lora import has_adapters, merge_adapters
@@ -70,12 +71,16 @@ def train(
 
     method = methods.build(config.method.name, config.method.options)
     data, engine, loaded = ingredients(config)
+    method = with_data_shifts(method, data)
     seen = seen_in_training(method, data)
-    check_request(tests(config, data), validation_sets(data), seen, config.evaluate.allow_seen)
+    supplies = supplies_of(config, data, engine, loaded)
+    suite = suite_of(config, data, supplies)
+    check_request(suite, seen, config.evaluate.allow_seen)
+    method = supplied(method, supplies)
     begin(folder, config)
     write_data(folder, data)
 
-    prepared = prepare(method, making(config, data, engine, loaded), data.classes)
+    prepared = prepare(method, making(config, data, engine, loaded, suite), data.classes)
     torch.manual_seed(config.seed)  # the adapters' initialisation
     student = start(method.start, loaded, data, config.seed, engine)
     groups = method.tuning.apply(student)
@@ -88,25 +93,19 @@ def train(
         student, method, groups, data.train, {n: t.run for n, t in teachers.items()}, config.train, engine,
         config.seed, folder, config.fingerprint(), config.method.name,
     )  # fmt: skip
-    finished = finish(method, student, origin, config, data, engine)
+    finished = finish(method, student, origin, config, suite, engine)
     write_merge(folder, finished)
     if has_adapters(student):
         save_adapter(student, folder / "adapter", loaded.source)
         merge_adapters(student)
     save_model(student, folder / "model")
-    evaluate_into(folder, student, method, config, data, engine, config.method.name)
+    evaluate_into(folder, student, method, config, suite, engine, config.method.name)
     summary = write_summary(
         folder, config.method.name, config.seed, counts, fitted, teacher_seconds(teachers), finished,
-        validation(method, config, data, engine)(student), seen,
+        validation(method, config, suite, engine)(student), [s.name for s in seen],
     )  # fmt: skip
     write_card(read_run(folder), folder / "README.md")
     return Run(folder, summary)
-
-
-def seen_in_training(method: Method, data: DataBundle) -> list[str]:
-    """Names of the shifts that the method's views are made with; a score on one of them proves less."""
-    modality = modality_of(data.train.batch([0]))
-    return [name for view in method.views.values() for name in names_of(view, modality)]
 
 
 def ingredients(config: Config) -> tuple[DataBundle, Engine, Loaded]:
@@ -130,7 +129,7 @@ def start(kind: str, loaded: Loaded, data: DataBundle, seed: int, engine: Engine
     )
 
 
-def making(config: Config, data: DataBundle, engine: Engine, loaded: Loaded) -> Making:
+def making(config: Config, data: DataBundle, engine: Engine, loaded: Loaded, suite: Suite) -> Making:
     """What a trained teacher of this run would be made from; it loads weights of its own when asked."""
     return Making(
         fresh=lambda kind: start(kind, load_backbone(config.model), data, config.seed, engine),
@@ -143,40 +142,41 @@ def making(config: Config, data: DataBundle, engine: Engine, loaded: Loaded) -> 
             "reading": config.model.model_dump(),
             "data": data.fingerprint,
         },
-        judge=make_judge(methods.softmax_main, validation_sets(data), engine, config.evaluate.batch_size),
+        judge=make_judge(methods.softmax_main, suite.validation, engine, config.evaluate.batch_size),
     )
 
 
-def tests(config: Config, data: DataBundle) -> list[EvalSet]:
-    """The sets that the final model is tested on, once."""
+def suite_of(config: Config, data: DataBundle, supplies: Supplies) -> Suite:
+    """The sets that the final model is tested on, once, and those that may steer a choice."""
     wanted = config.evaluate
-    return test_sets(data, wanted.shifts, wanted.severities, wanted.limit)
+    return make_suite(data, wanted.shifts, wanted.severities, wanted.limit, supplies)
 
 
 def validation(
-    method: Method, config: Config, data: DataBundle, engine: Engine, progress: Bar | None = None
+    method: Method, config: Config, suite: Suite, engine: Engine, progress: Bar | None = None
 ) -> Judge:
     """Scores a model on validation; all that steers a choice sees nothing else."""
     each = None if progress is None else progress.advance
-    return make_judge(method.predict, validation_sets(data), engine, config.evaluate.batch_size, each)
+    return make_judge(method.predict, suite.validation, engine, config.evaluate.batch_size, each)
 
 
 def finish(
-    method: Method, student: Model, origin: Start, config: Config, data: DataBundle, engine: Engine
+    method: Method, student: Model, origin: Start, config: Config, suite: Suite, engine: Engine
 ) -> Finished:
     """Apply the method's finish."""
     with bar("choosing on validation", method.finish.judged) as progress:
-        judge = validation(method, config, data, engine, progress)
+        judge = validation(method, config, suite, engine, progress)
         return method.finish.apply(student, origin, method.start == "random", judge)
 
 
 def evaluate_into(
-    folder: Path, model: Model, method: Method, config: Config, data: DataBundle, engine: Engine, name: str
+    folder: Path, model: Model, method: Method, config: Config, suite: Suite, engine: Engine, name: str
 ) -> None:
     """Stress-test the final model and write predictions, samples and results."""
-    sets, batch_size = tests(config, data), config.evaluate.batch_size
     about = {"run": folder.name, "method": name, "seed": config.seed}
-    measure(model, method.predict, sets, engine, batch_size, folder, about, "stress test")
+    measure(
+        model, method.predict, suite.tests, engine, config.evaluate.batch_size, folder, about, "stress test"
+    )
 
 
 def teacher_seconds(teachers: Mapping[str, Teacher]) -> float:
@@ -205,7 +205,8 @@ def evaluate(
         say(f"{folder} is finished already; its results are used")
         return Run(folder, read_json(folder / "summary.json"))
     data, engine, loaded = ingredients(config)
-    check_request(tests(config, data), validation_sets(data), (), config.evaluate.allow_seen)
+    suite = suite_of(config, data, supplies_of(config, data, engine, loaded))
+    check_request(suite, (), config.evaluate.allow_seen)
     begin(folder, config)
     write_data(folder, data)
     own = loaded.head is not None and loaded.classes == data.classes
@@ -214,11 +215,11 @@ def evaluate(
     student = start("probe", loaded, data, config.seed, engine)
     student.to(engine.device)
     method = methods.build("linear_probe", {})
-    evaluate_into(folder, student, method, config, data, engine, Path(model).name)
+    evaluate_into(folder, student, method, config, suite, engine, Path(model).name)
     counts = (0, student.parameter_counts()[1])
     summary = write_summary(
         folder, Path(model).name, config.seed, counts, Fitted(0, 0.0, 0.0, 0), 0.0, Finished(),
-        validation(method, config, data, engine)(student),
+        validation(method, config, suite, engine)(student),
     )  # fmt: skip
     write_card(read_run(folder), folder / "README.md")
     return Run(folder, summary)

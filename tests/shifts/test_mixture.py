@@ -8,7 +8,7 @@ import torch
 
 from tether.batch import Batch
 from tether.errors import RequestError
-from tether.shifts import Draws, Shift, default_names, get, mixture, names_of, on_pixels
+from tether.shifts import Draws, Shift, default_names, get, members_of, mixture, on_pixels
 
 
 def test_each_row_is_its_own_shift_and_order_is_kept(images):
@@ -91,9 +91,9 @@ def test_severity_0_leaves_samples_clean():
 
 
 def test_default_names_follow_the_batch(images, texts):
-    assert names_of(mixture(), "text") == default_names("train", "text")
-    assert names_of(mixture(["tone"]), "image") == ("tone",)
-    assert names_of(lambda batch, model, teachers, draws: batch, "image") == ()
+    assert tuple(s.name for s in members_of(mixture(), "text")) == default_names("train", "text")
+    assert members_of(mixture(["tone"]), "image") == (get("tone"),)
+    assert members_of(lambda batch, model, teachers, draws: batch, "image") == ()
     assert all(isinstance(t, str) for t in mixture()(texts, None, None, Draws(0)).x)
     assert mixture()(images, None, None, Draws(0)).x.shape == images.x.shape
 

@@ -4,7 +4,7 @@ import pytest
 
 from tether.errors import RequestError
 from tether.shifts import Shift, all_shifts, check_roles, default_names, get, role_of
-from tether.shifts.registry import _ROLES
+from tether.shifts.roles import _ROLES
 
 
 def test_names_are_found_once_and_misspelling_helps():

@@ -10,6 +10,7 @@ from typing import Any, final
 
 import numpy as np
 
+from tether.data.config_parts import ShiftSpec
 from tether.data.examples import Examples, Ints
 
 
@@ -55,9 +56,9 @@ class DataBundle:
     skipped: int = 0
     dropped: int = 0
     groups: tuple[str, ...] = ()
-    train_shifts: tuple[str, ...] | None = None
-    val_shifts: tuple[str, ...] | None = None
-    test_shifts: tuple[str, ...] | None = None
+    train_shifts: tuple[ShiftSpec, ...] | None = None
+    val_shifts: tuple[ShiftSpec, ...] | None = None
+    test_shifts: tuple[ShiftSpec, ...] | None = None
     stress: Mapping[tuple[str, int], Examples] = field(default_factory=dict)
     answers: Mapping[str, Ints] = field(default_factory=dict)
     members: tuple[str, ...] = ()

@@ -51,12 +51,15 @@ class Fractions(Part):
         return self
 
 
+ShiftSpec = str | dict[str, Any]  # a shift's name, or {name: ..., option: ...}
+
+
 class ShiftNames(Part):
     """Synthetic shifts by name for training, validation and test; null leaves the defaults."""
 
-    train: tuple[str, ...] | None = None
-    val: tuple[str, ...] | None = None
-    test: tuple[str, ...] | None = None
+    train: tuple[ShiftSpec, ...] | None = None
+    val: tuple[ShiftSpec, ...] | None = None
+    test: tuple[ShiftSpec, ...] | None = None
 
 
 Moment = float | datetime.datetime | datetime.date | str

@@ -70,7 +70,7 @@ def measure(
                 )
             writer.write_table(_table(evalset, probabilities))
             rows += [{**about, **row} for row in result_rows(evalset, probabilities)]
-    write_json(folder / "samples.json", [s for evalset in sets for s in samples(evalset, model.classes)])
+    write_json(folder / "samples.json", [s for evalset in sets for s in samples(evalset, model)])
     write_text(folder / "results.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
     return rows
 
@@ -120,16 +120,16 @@ def result_rows(evalset: EvalSet, probabilities: Probabilities) -> list[dict[str
     ]
 
 
-def samples(evalset: EvalSet, classes: Sequence[str]) -> list[dict[str, Any]]:
+def samples(evalset: EvalSet, model: Model) -> list[dict[str, Any]]:
     """The first few samples of a set, as a report shows them."""
     rows = range(min(SHOWN, len(evalset.examples)))
-    batch = evalset.batch(rows)
+    batch = evalset.batch(rows, model).to("cpu")
     return [
         {
             "evalset": evalset.name,
             "kind": evalset.kind,
             "severity": evalset.severity,
-            "label": classes[int(batch.y[i])],
+            "label": model.classes[int(batch.y[i])],
             **portray(batch, i),
         }
         for i in rows

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -31,15 +31,15 @@ def predict_set(
 ) -> Probabilities:
     """(N, C) probabilities in the order of the set; the model runs once a batch, in eval mode."""
     model.eval()
-    found = predict_batches(model, rule, batches(evalset, batch_size), engine, progress)
+    found = predict_batches(model, rule, batches(evalset, batch_size, model), engine, progress)
     return project(found, evalset.answer).astype(np.float32)
 
 
-def batches(evalset: EvalSet, batch_size: int) -> Iterator[Batch]:
-    """The set in order, a batch at a time."""
+def batches(evalset: EvalSet, batch_size: int, model: Model | None = None) -> Iterator[Batch]:
+    """The set in order, a batch at a time; an attack is made against the model."""
     total = len(evalset.examples)
     for start in range(0, total, batch_size):
-        yield evalset.batch(range(start, min(start + batch_size, total)))
+        yield evalset.batch(range(start, min(start + batch_size, total)), model)
 
 
 def predict_batches(
@@ -57,7 +57,7 @@ def predict_batches(
 
 def make_judge(
     rule: Predict,
-    sets: list[EvalSet],
+    sets: Sequence[EvalSet],
     engine: Engine,
     batch_size: int,
     each: Callable[[], None] | None = None,
@@ -69,7 +69,9 @@ def make_judge(
     # A sweep judges the same samples many times: make their shifts once, where they fit in memory.
     held: dict[str, list[Batch]] = {}
 
-    def source(evalset: EvalSet) -> Iterable[Batch]:
+    def source(evalset: EvalSet, model: Model) -> Iterable[Batch]:
+        if evalset.asks_model:
+            return batches(evalset, batch_size, model)
         if evalset.name not in held and len(evalset.examples):
             first = evalset.batch([0]).x
             size = first.numel() * len(evalset.examples) if isinstance(first, torch.Tensor) else 0
@@ -82,7 +84,7 @@ def make_judge(
         hits = []
         model.eval()
         for evalset in sets:
-            probabilities = predict_batches(model, rule, source(evalset), engine)
+            probabilities = predict_batches(model, rule, source(evalset, model), engine)
             hits.append(float((probabilities.argmax(1) == evalset.examples.labels).mean()))
         if each is not None:
             each()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,9 @@ from numpy.typing import NDArray
 from tether import shifts
 from tether.batch import Batch
 from tether.data import DataBundle, Examples
-from tether.shifts import Draws, Role, Shift
+from tether.errors import RequestError
+from tether.evaluation.headline import ADVERSARIAL, SYNTHETIC
+from tether.shifts import AnyShift, Attack, Draws, Ready, Role, Supplies
 
 # Test sets are the same for every method, training seed and machine.
 EVALUATION_SEED = 0
@@ -26,7 +29,7 @@ class EvalSet:
 
     Attributes:
         name: "id_test", a domain's name, or a shift's name.
-        kind: "id", "natural" or "synthetic".
+        kind: "id", "natural", "synthetic" or "adversarial".
         severity: 0 where nothing is applied.
         examples: the samples.
         shift: applied to each batch, or None.
@@ -39,14 +42,31 @@ class EvalSet:
     kind: str
     severity: int
     examples: Examples
-    shift: Shift | None = None
+    shift: Ready | None = None
     seed: int = EVALUATION_SEED
     answer: NDArray[np.int64] | None = None
 
-    def batch(self, rows: Sequence[int]) -> Batch:
-        """These samples, shifted."""
+    @property
+    def asks_model(self) -> bool:
+        """Whether the samples depend on the model that is tested."""
+        return isinstance(self.shift, Attack)
+
+    def batch(self, rows: Sequence[int], model: Any = None) -> Batch:
+        """These samples, shifted; an attack needs the model that it is made against."""
         batch = self.examples.batch(rows)
-        return batch if self.shift is None else self.shift(batch, self.severity, Draws(self.seed))
+        if self.shift is None:
+            return batch
+        if model is not None and self.asks_model:
+            batch = batch.to(next(model.parameters()).device)
+        return self.shift.at(self.severity)(batch, model, {}, Draws(self.seed))
+
+
+@dataclass(frozen=True)
+class Suite:
+    """What a run is tested on, once, and what may steer its choices."""
+
+    tests: tuple[EvalSet, ...]
+    validation: tuple[EvalSet, ...]
 
 
 def first(examples: Examples, limit: int | None) -> Examples:
@@ -56,20 +76,36 @@ def first(examples: Examples, limit: int | None) -> Examples:
     return examples.subset([i * len(examples) // limit for i in range(limit)])
 
 
-def shift_names(bundle: DataBundle, role: Role, chosen: Sequence[str] | None) -> tuple[str, ...]:
+def shifts_of(
+    bundle: DataBundle, role: Role, chosen: Sequence[Any] | None, supplies: Supplies
+) -> tuple[Ready, ...]:
     """The synthetic shifts of a role: as asked, else the data's own, else the defaults for such samples."""
     own = {"train": bundle.train_shifts, "val": bundle.val_shifts, "test": bundle.test_shifts}[role]
-    if chosen is not None:
-        return tuple(chosen)
-    return (
-        tuple(own)
-        if own is not None
-        else shifts.default_names(role, shifts.modality_of(bundle.id_test.batch([0])))
+    if chosen is None:
+        modality = shifts.modality_of(bundle.id_test.batch([0]))
+        chosen = own if own is not None else shifts.default_names(role, modality)
+    return tuple(s.prepared(supplies) for s in shifts.resolve(chosen))
+
+
+def make_suite(
+    bundle: DataBundle,
+    names: Sequence[Any] | None,
+    severities: Sequence[int],
+    limit: int | None,
+    supplies: Supplies,
+) -> Suite:
+    """Test and validation sets, with their shifts built."""
+    return Suite(
+        tuple(test_sets(bundle, names, severities, limit, supplies)), tuple(validation_sets(bundle, supplies))
     )
 
 
 def test_sets(
-    bundle: DataBundle, names: Sequence[str] | None, severities: Sequence[int], limit: int | None
+    bundle: DataBundle,
+    names: Sequence[Any] | None,
+    severities: Sequence[int],
+    limit: int | None,
+    supplies: Supplies,
 ) -> list[EvalSet]:
     """ID test, every natural OOD test domain, and ID test under each synthetic shift and severity."""
     asked = bundle.answers.get
@@ -78,18 +114,18 @@ def test_sets(
         sets.append(EvalSet(domain, "natural", 0, examples, answer=asked(f"ood_test/{domain}")))
     for (name, severity), examples in bundle.stress.items():  # stored corruptions, such as ImageNet-C's
         answer = asked(f"stress/{name}/{severity}")
-        sets.append(EvalSet(name, "synthetic", severity, examples, answer=answer))
+        sets.append(EvalSet(name, SYNTHETIC, severity, examples, answer=answer))
     stored = {name for name, _ in bundle.stress}
     base = first(bundle.id_test, limit)
-    for name in shift_names(bundle, "test", names):
-        if name in stored:  # the published pictures of a corruption, not ours of the same name
+    for shift in shifts_of(bundle, "test", names, supplies):
+        if shift.name in stored:  # the published pictures of a corruption, not ours of the same name
             continue
-        shift = shifts.get(name)
-        sets += [EvalSet(name, "synthetic", severity, base, shift) for severity in severities]
+        kind = ADVERSARIAL if isinstance(shift, Attack) else SYNTHETIC
+        sets += [EvalSet(shift.name, kind, severity, base, shift) for severity in severities]
     return sets
 
 
-def validation_sets(bundle: DataBundle) -> list[EvalSet]:
+def validation_sets(bundle: DataBundle, supplies: Supplies) -> list[EvalSet]:
     """ID validation, then OOD validation: held-out domains, and validation shifts on ID validation."""
     sets = [EvalSet("id_val", "id", 0, first(bundle.id_val, VALIDATION_LIMIT))]
     for domain, examples in bundle.ood_val.items():
@@ -97,29 +133,35 @@ def validation_sets(bundle: DataBundle) -> list[EvalSet]:
     if not bundle.ood_val:
         # Synthetic validation shifts stand in where no validation domain exists; their families are not
         # among the test shifts (METHODS 1.9, leakage rule).
-        names = shift_names(bundle, "val", None)
-        base = first(bundle.id_val, VALIDATION_LIMIT // max(1, len(names)))
-        for name in names:
-            shift = shifts.get(name)
-            sets.append(EvalSet(name, "synthetic", VALIDATION_SEVERITY, base, shift, VALIDATION_SEED))
+        found = shifts_of(bundle, "val", None, supplies)
+        base = first(bundle.id_val, VALIDATION_LIMIT // max(1, len(found)))
+        sets += [EvalSet(s.name, SYNTHETIC, VALIDATION_SEVERITY, base, s, VALIDATION_SEED) for s in found]
     return sets
 
 
-def check_request(
-    tests: Sequence[EvalSet], validation: Sequence[EvalSet], trained: Sequence[str], allow_seen: bool
-) -> None:
+def check_request(suite: Suite, trained: Sequence[AnyShift], allow_seen: bool) -> None:
     """Try every shift on one sample, and refuse a family with two roles, before anything is spent.
 
-    Raises:
-        RequestError: a shift that does not fit the samples; a family both trained on and tested on.
-    """
-    for evalset in (*tests, *validation):
-        evalset.batch([0])
+    Args:
+        trained: shifts that training sees.
 
-    def synthetic(sets: Sequence[EvalSet]) -> list[Shift]:
+    Raises:
+        RequestError: a shift that does not fit the samples or asks a teacher that testing has not; a
+            family both trained on and tested on.
+    """
+    for evalset in (*suite.tests, *suite.validation):
+        if isinstance(evalset.shift, Attack) and evalset.shift.teachers:
+            raise RequestError(
+                f"evaluate.shifts: {evalset.name} asks the teachers {', '.join(evalset.shift.teachers)}, "
+                "which only training has; test with an attack on the model itself"
+            )
+        if not evalset.asks_model:
+            evalset.batch([0])
+
+    def synthetic(sets: Sequence[EvalSet]) -> list[AnyShift]:
         known = {s.name for s in shifts.all_shifts()}
-        stored = [s.name for s in sets if s.kind == "synthetic" and s.shift is None and s.name in known]
+        stored = [s.name for s in sets if s.kind == SYNTHETIC and s.shift is None and s.name in known]
         made = {s.name: s.shift for s in sets if s.shift is not None}
         return [*made.values(), *(shifts.get(name) for name in dict.fromkeys(stored))]
 
-    shifts.check_roles(trained, synthetic(validation), synthetic(tests), allow_seen=allow_seen)
+    shifts.check_roles(trained, synthetic(suite.validation), synthetic(suite.tests), allow_seen=allow_seen)

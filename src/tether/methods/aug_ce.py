@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from tether import tune
 from tether.methods.method import Method
 from tether.objective import ce
-from tether.shifts import mixture
+from tether.shifts import Spec, mixture
 
 
 def aug_ce(
-    shifts: Sequence[str] | None = None,
+    shifts: Sequence[Spec] | None = None,
     rank: int = 8,
     lora_alpha: float = 16.0,
     weight: float = 1.0,
@@ -20,7 +20,8 @@ def aug_ce(
     """The student of RDFT, its shifted views, and ordinary cross-entropy on both (METHODS 1.4).
 
     Args:
-        shifts: names of training shifts; null takes the defaults for pictures or texts.
+        shifts: training shifts, each a name or {name: ..., weight: ..., options}; null takes the data's,
+            else the defaults for pictures or texts.
         weight: of the cross-entropy on the shifted view.
         tuning: "lora" as RDFT, or "full".
     """

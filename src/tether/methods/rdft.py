@@ -11,7 +11,7 @@ from tether.methods.method import Initial, Method, Saved, TeacherSource, Trained
 from tether.objective import activation, ce, features, kd, robust
 from tether.objective.divergences import Direction
 from tether.objective.terms import Target
-from tether.shifts import mixture
+from tether.shifts import Spec, mixture
 
 
 def rdft(
@@ -26,7 +26,7 @@ def rdft(
     rar_power: int = 1,
     rank: int = 8,
     lora_alpha: float = 16.0,
-    shifts: Sequence[str] | None = None,
+    shifts: Sequence[Spec] | None = None,
     task_teacher: str = "lp_ft",
     mu: float | Literal["auto"] | None = "auto",
 ) -> Method:
@@ -48,7 +48,8 @@ def rdft(
         rar_power: 1 as printed, or 2.
         rank: of the LoRA student.
         lora_alpha: over rank, the adapters' scale.
-        shifts: names of training shifts; null takes the defaults for pictures or texts.
+        shifts: training shifts, each a name or {name: ..., weight: ..., options}; null takes the data's,
+            else the defaults for pictures or texts.
         task_teacher: a method to train it with, or the folder of a run or a saved model.
         mu: merging weight; "auto" chooses on validation, null keeps the student (METHODS 1.11).
     """

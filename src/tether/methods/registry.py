@@ -7,11 +7,10 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model
-
 from tether import plugins
 from tether.errors import RequestError, nearest
 from tether.methods.method import Method
+from tether.signature import checked_options
 
 GROUP = "tether.methods"
 BUILT_IN: Mapping[str, str] = {
@@ -48,23 +47,7 @@ def options(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         RequestError: for an unknown key (with the nearest) or a value of the wrong type.
     """
-    signature = inspect.signature(builder(name), eval_str=True)
-    for key in given:
-        if key not in signature.parameters:
-            known = nearest(key, signature.parameters) if signature.parameters else "it takes none"
-            raise RequestError(f"method.{key}: {name} has no such option; {known}")
-    fields: dict[str, Any] = {
-        p.name: (p.annotation, ... if p.default is p.empty else p.default)
-        for p in signature.parameters.values()
-    }
-    schema = create_model(f"{name}_options", __config__=ConfigDict(extra="forbid"), **fields)
-    try:
-        checked = TypeAdapter(schema).validate_python(dict(given))
-    except ValidationError as e:
-        first = e.errors()[0]
-        key = str(first["loc"][0]) if first["loc"] else "?"
-        raise RequestError(f"method.{key}: {first['msg']}, got {first['input']!r}") from e
-    return {key: getattr(checked, key) for key in fields}
+    return checked_options(builder(name), given, "method", name)
 
 
 def build(name: str, given: Mapping[str, Any]) -> Method:

@@ -2,30 +2,45 @@
 
 from __future__ import annotations
 
+from tether.shifts.attack import Attack
 from tether.shifts.draws import Draws
-from tether.shifts.mixture import Mixture, View, mixture, names_of
+from tether.shifts.maker import Maker
+from tether.shifts.mixture import Mixture, members_of, mixture, prepared_view
 from tether.shifts.on_pixels import on_pixels
 from tether.shifts.on_strings import on_strings
-from tether.shifts.registry import Role, all_shifts, check_roles, default_names, get, resolve, role_of
+from tether.shifts.recipe import AnyShift, Ready, Recipe
+from tether.shifts.registry import Spec, all_shifts, catalogue, get, resolve
+from tether.shifts.roles import Role, check_roles, default_names, role_of
 from tether.shifts.shift import SEVERITIES, Modality, Shift, modality_of
+from tether.shifts.supplies import Supplies
+from tether.shifts.view import View
 
 __all__ = [
     "SEVERITIES",
+    "AnyShift",
+    "Attack",
     "Draws",
+    "Maker",
     "Mixture",
     "Modality",
+    "Ready",
+    "Recipe",
     "Role",
     "Shift",
+    "Spec",
+    "Supplies",
     "View",
     "all_shifts",
+    "catalogue",
     "check_roles",
     "default_names",
     "get",
+    "members_of",
     "mixture",
     "modality_of",
-    "names_of",
     "on_pixels",
     "on_strings",
+    "prepared_view",
     "resolve",
     "role_of",
 ]

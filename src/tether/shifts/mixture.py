@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -12,12 +12,12 @@ from torch import Tensor
 from tether.batch import Batch, concatenate
 from tether.errors import RequestError
 from tether.shifts.draws import Draws
-from tether.shifts.registry import default_names, resolve
-from tether.shifts.shift import SEVERITIES, Modality, Shift, modality_of
-
-# (batch, model, teachers, draws) -> the view of the batch. A shift made against the model itself, an
-# adversarial one, needs the middle two; a mixture does not.
-View = Callable[[Batch, Any, Any, Draws], Batch]
+from tether.shifts.recipe import AnyShift
+from tether.shifts.registry import Spec, resolve, weight_of
+from tether.shifts.roles import default_names
+from tether.shifts.shift import SEVERITIES, Modality, modality_of
+from tether.shifts.supplies import Supplies
+from tether.shifts.view import View
 
 
 @dataclass(frozen=True)
@@ -28,28 +28,39 @@ class Mixture:
         shifts: what it draws from; None for the default train shifts of the batch's own modality.
         severities: drawn with equal chances.
         weights: chances of the shifts, summing to 1; None for equal ones.
+        stream: views of one step with different streams draw unrelated numbers.
     """
 
-    shifts: tuple[Shift, ...] | None
+    shifts: tuple[AnyShift, ...] | None
     severities: tuple[int, ...]
     weights: tuple[float, ...] | None
+    stream: str = "mixture"
 
-    def among(self, modality: Modality) -> tuple[Shift, ...]:
+    def among(self, modality: Modality) -> tuple[AnyShift, ...]:
         """The shifts that a batch of this modality may get."""
         return resolve(default_names("train", modality)) if self.shifts is None else self.shifts
 
+    def prepared(self, supplies: Supplies) -> Mixture:
+        """The same mixture with every recipe built."""
+        if self.shifts is None:
+            return self
+        return replace(self, shifts=tuple(s.prepared(supplies) for s in self.shifts))
+
     def __call__(self, batch: Batch, model: Any, teachers: Any, draws: Draws) -> Batch:
-        """The view: the same ids in the same order, shifted. Model and teachers are not read."""
+        """The view: the same ids in the same order, shifted. Only attacks read model and teachers."""
         shifts = self.among(modality_of(batch))
         if len(batch) == 0:
             return batch
-        draws = draws.spawn("mixture")
+        draws = draws.spawn(self.stream)
         which = self._shift_of(batch.ids, len(shifts), draws)
         how = draws.integers(batch.ids, 0, len(self.severities), (), "severity")
         groups: dict[tuple[int, int], list[int]] = {}
         for row, pair in enumerate(zip(which.tolist(), how.tolist(), strict=True)):
             groups.setdefault(pair, []).append(row)
-        parts = [shifts[s](batch.take(rows), self.severities[k], draws) for (s, k), rows in groups.items()]
+        parts = [
+            shifts[s].at(self.severities[k])(batch.take(rows), model, teachers, draws)
+            for (s, k), rows in groups.items()
+        ]
         place = [row for rows in groups.values() for row in rows]
         return concatenate(parts).take(sorted(range(len(place)), key=place.__getitem__))
 
@@ -62,29 +73,31 @@ class Mixture:
 
 
 def mixture(
-    names: Sequence[str | Shift] | None = None,
+    names: Sequence[Spec | AnyShift] | None = None,
     severities: Sequence[int] = (1, 2, 3),
     weights: Sequence[float] | None = None,
+    stream: str = "mixture",
 ) -> Mixture:
     """A view in which each sample draws its own shift and severity.
 
     Args:
-        names: shifts of one modality, by name or as a Shift; None for the default train shifts of
-            whatever the batch holds.
+        names: shifts of one modality, by name, as {"name": ..., "weight": ..., option: ...}, or made
+            already; None for the default train shifts of whatever the batch holds.
         severities: 1 to 5, drawn with equal chances; 0 may stand for samples left clean.
-        weights: how often each named shift is drawn, relative to the others.
+        weights: how often each named shift is drawn, relative to the others; it overrides the specs'.
+        stream: give each of several views in a step a stream of its own.
 
     Raises:
         RequestError: on an unknown name, mixed modalities, or severities or weights that make no sense.
 
     Example:
-        >>> view = mixture(["augmix", "geometry"], severities=[3])
+        >>> view = mixture(["augmix", {"name": "geometry", "weight": 2}], severities=[3])
         >>> view(batch, None, None, Draws(seed=0, step=12)).x.shape == batch.x.shape
         True
     """
     shifts = None if names is None else resolve(names)
-    if shifts is not None and len({s.modality for s in shifts}) != 1:
-        got = ", ".join(f"{s.name} ({s.modality})" for s in shifts) or "none"
+    if shifts is not None and (not shifts or len({s.modality for s in shifts if s.modality is not None}) > 1):
+        got = ", ".join(f"{s.name} ({s.modality or 'any'})" for s in shifts) or "none"
         raise RequestError(
             f"expected shifts of one modality, at least one, got {got}; list images' or texts' only"
         )
@@ -92,8 +105,12 @@ def mixture(
         raise RequestError(
             f"expected severities of 0 to 5, at least one, got {list(severities)}; try [1, 2, 3]"
         )
+    if weights is None and names is not None:
+        weights = [weight_of(n) for n in names]
+        if len(set(weights)) == 1 and weights[0] > 0:
+            weights = None
     if weights is None:
-        return Mixture(shifts, tuple(severities), None)
+        return Mixture(shifts, tuple(severities), None, stream)
     if shifts is None or len(weights) != len(shifts):
         raise RequestError(
             f"expected one weight per named shift, got {len(weights)} for {len(shifts or ())} names; "
@@ -102,9 +119,14 @@ def mixture(
     total = float(sum(weights))
     if not all(w >= 0 for w in weights) or not 0 < total < float("inf"):
         raise RequestError(f"expected weights of at least 0, not all 0, got {list(weights)}; raise one")
-    return Mixture(shifts, tuple(severities), tuple(float(w) / total for w in weights))
+    return Mixture(shifts, tuple(severities), tuple(float(w) / total for w in weights), stream)
 
 
-def names_of(view: View, modality: Modality) -> tuple[str, ...]:
-    """Names of the shifts that a view trains on, for the report; () for a view that is no mixture."""
-    return tuple(s.name for s in view.among(modality)) if isinstance(view, Mixture) else ()
+def members_of(view: View, modality: Modality) -> tuple[AnyShift, ...]:
+    """The shifts that a view trains on, for the report; () for a view that is no mixture."""
+    return view.among(modality) if isinstance(view, Mixture) else ()
+
+
+def prepared_view(view: View, supplies: Supplies) -> View:
+    """The view with its recipes built; one that is no mixture is taken as it is."""
+    return view.prepared(supplies) if isinstance(view, Mixture) else view

@@ -1,104 +1,104 @@
-"""Shifts by name, and which of them may be trained on, tuned on and tested on."""
+"""Shifts by name: the packaged ones, those that take options, and those of other packages."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import combinations
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Literal
+from typing import Any
 
+from tether import plugins
+from tether.data.config_parts import ShiftSpec
 from tether.errors import RequestError, nearest
 from tether.shifts import image, text
+from tether.shifts.maker import Maker
+from tether.shifts.recipe import AnyShift
 from tether.shifts.shift import Modality, Shift
+from tether.signature import checked_options
 
-Role = Literal["train", "val", "test"]
+GROUP = "tether.shifts"  # entry points of other packages: each a Shift, Attack, Recipe or Maker
+WEIGHT = "weight"  # of a member of a mixture; it belongs to the mixture, not to the shift
+
+Spec = ShiftSpec
 
 _SHIFTS = MappingProxyType({shift.name: shift for shift in (*image.SHIFTS, *text.SHIFTS)})
-# The extra_* families hold operators akin to tested ones (speckle to gaussian noise) under families of
-# their own. METHODS section 5.1 sanctions that split: the 15 corruptions are the test, the 4 extras
-# the validation, as their authors published them.
-_ROLES: MappingProxyType[Role, frozenset[str]] = MappingProxyType(
-    {
-        "train": frozenset({"augmix", "geometry", "tone", "word", "format"}),
-        "val": frozenset({"extra_noise", "extra_blur", "extra_colour"}),
-        "test": frozenset({"noise", "blur", "brightness", "contrast", "pixelate", "jpeg", "character"}),
-    }
-)
+_MAKERS: MappingProxyType[str, Maker] = MappingProxyType({})
 
 
-def get(name: str) -> Shift:
-    """The shift of that name.
+def names() -> list[str]:
+    """Every known name, packaged ones first."""
+    own = [*_SHIFTS, *_MAKERS]
+    return [*own, *(n for n in plugins.names(GROUP) if n not in own)]
+
+
+def all_shifts() -> tuple[Shift, ...]:
+    """Every packaged shift that is ready as it stands, image shifts first."""
+    return tuple(_SHIFTS.values())
+
+
+def catalogue() -> tuple[AnyShift | Maker, ...]:
+    """Everything that can be named, for listings."""
+    return tuple(_entry(name) for name in names())
+
+
+def _entry(name: str) -> AnyShift | Maker:
+    if name in _SHIFTS:
+        return _SHIFTS[name]
+    if name in _MAKERS:
+        return _MAKERS[name]
+    found: AnyShift | Maker | None = plugins.find(GROUP, name, "shift")
+    if found is None:
+        raise RequestError(f"expected the name of a shift, got {name!r}; {nearest(name, names())}")
+    return found
+
+
+def get(spec: str | Mapping[str, Any]) -> AnyShift:
+    """The shift of that name, or of that name with options.
+
+    Args:
+        spec: "pixelate", or {"name": "adv_divergence", "steps": 5}.
 
     Raises:
-        RequestError: when there is none; it says which is nearest.
+        RequestError: no such shift (it says which is nearest), no such option, a value of the wrong type.
 
     Example:
         >>> get("pixelate")(batch, severity=3, draws=Draws(seed=0)).x.shape
         torch.Size([64, 3, 64, 64])
     """
-    if name not in _SHIFTS:
-        raise RequestError(f"expected the name of a shift, got {name!r}; {nearest(name, _SHIFTS)}")
-    return _SHIFTS[name]
+    if isinstance(spec, str):
+        name, options = spec, {}
+    else:
+        if not isinstance(spec.get("name"), str):
+            raise RequestError(
+                f"expected a shift as a name or as {{name: ..., options}}, got {dict(spec)!r}; name it"
+            )
+        name = spec["name"]
+        options = {k: v for k, v in spec.items() if k not in ("name", WEIGHT)}
+    entry = _entry(name)
+    if isinstance(entry, Maker):
+        return entry.make(**checked_options(entry.make, options, "shift", name))
+    if options:
+        raise RequestError(f"{name}: expected no options, got {', '.join(options)}; leave them out")
+    return entry
 
 
-def all_shifts() -> tuple[Shift, ...]:
-    """Every packaged shift, image shifts first."""
-    return tuple(_SHIFTS.values())
+def weight_of(spec: Any) -> float:
+    """How often a member of a mixture is drawn, relative to the others; 1 unless its spec says so."""
+    return float(spec.get(WEIGHT, 1.0)) if isinstance(spec, Mapping) else 1.0
 
 
-def role_of(shift: Shift) -> Role | None:
-    """The role of the shift's family unless the user says otherwise; None for a family of the user's own."""
-    return next((role for role, families in _ROLES.items() if shift.family in families), None)
-
-
-def default_names(role: Role, modality: Modality) -> tuple[str, ...]:
-    """Names of the shifts that play this role by default.
-
-    Example:
-        >>> default_names("train", "image")
-        ('augmix', 'geometry', 'tone')
-    """
-    return tuple(s.name for s in all_shifts() if s.modality == modality and role_of(s) == role)
-
-
-def resolve(shifts: Sequence[str | Shift]) -> tuple[Shift, ...]:
-    """Shifts from names; a user's own Shift passes through.
+def resolve(shifts: Sequence[Any]) -> tuple[AnyShift, ...]:
+    """Shifts from names and specs; one that is made already passes through.
 
     Raises:
         RequestError: on an unknown name, or a name given twice.
     """
-    found = tuple(get(s) if isinstance(s, str) else s for s in shifts)
-    names = [s.name for s in found]
-    if twice := sorted({n for n in names if names.count(n) > 1}):
+    found = tuple(get(s) if isinstance(s, str | Mapping) else s for s in shifts)
+    given = [s.name for s in found]
+    if twice := sorted({n for n in given if given.count(n) > 1}):
         raise RequestError(f"expected each shift once, got {', '.join(twice)} twice; name it once")
     return found
 
 
-def check_roles(
-    train: Sequence[str | Shift],
-    val: Sequence[str | Shift],
-    test: Sequence[str | Shift],
-    *,
-    allow_seen: bool = False,
-) -> None:
-    """Refuse a family in more than one role (METHODS section 5): it would measure memory, not robustness.
-
-    Args:
-        train: shifts that training sees.
-        val: shifts that a choice (of mu, of a checkpoint) may look at.
-        test: shifts that are reported.
-        allow_seen: the user knows, and wants the numbers all the same.
-
-    Raises:
-        RequestError: naming the family, the roles and the shifts.
-    """
-    roles = {"train": resolve(train), "val": resolve(val), "test": resolve(test)}
-    if allow_seen:
-        return
-    for (one, these), (other, those) in combinations(roles.items(), 2):
-        for family in sorted({s.family for s in these} & {s.family for s in those}):
-            left, right = (", ".join(s.name for s in group if s.family == family) for group in (these, those))
-            raise RequestError(
-                f"expected every family of shifts in one role, but {family!r} is in {one} ({left}) and in "
-                f"{other} ({right}); drop one side, or allow seen shifts and report them as seen"
-            )
+def named(modality: Modality) -> tuple[Shift, ...]:
+    """The ready shifts of a modality."""
+    return tuple(s for s in all_shifts() if s.modality == modality)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from torch import Tensor
 
 from tether.batch import Batch
 from tether.errors import RequestError
 from tether.shifts.draws import Draws
+from tether.shifts.supplies import Supplies
+from tether.shifts.view import View
 
 Modality = Literal["image", "text"]
 SEVERITIES = (1, 2, 3, 4, 5)
@@ -30,6 +32,21 @@ def modality_of(batch: Batch) -> Modality:
     return "image" if isinstance(batch.x, Tensor) else "text"
 
 
+def check_severity(name: str, severity: int) -> None:
+    """Refuse a severity that is not one of 0..5."""
+    if isinstance(severity, bool) or severity not in (0, *SEVERITIES):
+        raise RequestError(
+            f"{name}: expected a severity of 1 to 5 (0 for none), got {severity!r}; choose one of them"
+        )
+
+
+def wrong_modality(name: str, expected: Modality, found: Modality) -> RequestError:
+    """The error for a shift that meets samples it was not made for."""
+    return RequestError(
+        f"{name}: expected a batch of {expected}s, got {found}s; choose a shift made for {found}s"
+    )
+
+
 @dataclass(frozen=True)
 class Shift:
     """A named shift with severities 1 to 5 (METHODS section 5, common contract); 0 is the identity.
@@ -42,6 +59,7 @@ class Shift:
         apply: the work, called with severity 1..5 only. It keeps ids, y, group, and for images
             shape, dtype, device and range. `on_pixels` and `on_strings` make such a function.
         label_preserving: whether the label of the clean sample still holds.
+        default: part of its role's default set; the others are used when they are named.
 
     Example:
         >>> dim = Shift("dim", "mine", "image", "half the light", on_pixels(lambda x, s, ids, d: x / 2))
@@ -55,6 +73,7 @@ class Shift:
     summary: str
     apply: Callable[[Batch, int, Draws], Batch]
     label_preserving: bool = True
+    default: bool = True
 
     def __call__(self, batch: Batch, severity: int, draws: Draws) -> Batch:
         """The shifted batch.
@@ -65,16 +84,26 @@ class Shift:
         Raises:
             RequestError: when the severity is not one of 0..5, or the batch is of another modality.
         """
-        if isinstance(severity, bool) or severity not in (0, *SEVERITIES):
-            raise RequestError(
-                f"{self.name}: expected a severity of 1 to 5 (0 for none), got {severity!r}; "
-                "choose one of them"
-            )
+        check_severity(self.name, severity)
         if (found := modality_of(batch)) != self.modality:
-            raise RequestError(
-                f"{self.name}: expected a batch of {self.modality}s, got {found}s; "
-                f"choose a shift made for {found}s"
-            )
+            raise wrong_modality(self.name, self.modality, found)
         if severity == 0 or len(batch) == 0:
             return batch
         return self.apply(batch, severity, draws.spawn(self.name))
+
+    def at(self, severity: int) -> View:
+        """The shift at one severity, as a view that asks no model.
+
+        Raises:
+            RequestError: when the severity is not one of 0..5.
+        """
+        check_severity(self.name, severity)
+
+        def view(batch: Batch, model: Any, teachers: Any, draws: Draws) -> Batch:
+            return self(batch, severity, draws)
+
+        return view
+
+    def prepared(self, supplies: Supplies) -> Shift:
+        """Itself: it needs nothing beforehand."""
+        return self

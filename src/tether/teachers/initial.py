@@ -5,8 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 
-import torch
-
 from tether.batch import Batch, Output
 from tether.models.model import Model
 from tether.objective import Runner
@@ -20,6 +18,7 @@ def initial_teacher(model: Model, tuning: Tuning) -> Runner:
 
     Where the base weights stay frozen (LoRA, heads), M_0 is the same network with the adapters off and a
     copy of the head: one copy of the base weights in memory (METHODS 1.1). Where they train, M_0 is a copy.
+    Its weights are frozen; a gradient flows to the input where the caller has not switched it off.
     """
     if not tuning.shares_base:
         return frozen_runner(copy.deepcopy(model))
@@ -28,7 +27,7 @@ def initial_teacher(model: Model, tuning: Tuning) -> Runner:
         parameter.requires_grad_(False)
 
     def run(batch: Batch, hidden: Sequence[int] = ()) -> Output:
-        with torch.no_grad(), adapters_off(model):
+        with adapters_off(model):
             encoded = model.backbone.encode(batch, hidden)
             logits = {name: head(encoded.features) for name, head in heads.items()}
         return Output(encoded.features, logits, encoded.hidden, encoded.mask)

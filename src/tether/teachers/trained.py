@@ -149,6 +149,7 @@ def mean_confidence(run: Runner, examples: Examples, engine: Engine) -> float:
     total, count = 0.0, min(ASKED, len(examples))
     for start in range(0, count, 64):
         batch = examples.batch(range(start, min(start + 64, count))).to(engine.device)
-        logits = run(batch, ()).logits["main"].float()
+        with torch.no_grad():
+            logits = run(batch, ()).logits["main"].float()
         total += float(torch.softmax(logits, -1).amax(-1).sum())
     return total / count

@@ -188,14 +188,17 @@ def _step_seed(seed: int, step: int) -> int:
 
 
 def frozen_runner(model: Model) -> Runner:
-    """A teacher made of a whole model of its own: eval mode, no gradient, never trained."""
+    """A teacher made of a whole model of its own: eval mode, never trained.
+
+    The weights are frozen, so a forward keeps a graph only for an input that has a gradient itself: what a
+    shift made against the teacher needs.
+    """
     model.eval()
     for parameter in model.parameters():
         parameter.requires_grad_(False)
 
     def run(batch: Batch, hidden: Sequence[int] = ()) -> Output:
-        with torch.no_grad():
-            output: Output = model(batch, hidden)
+        output: Output = model(batch, hidden)
         return output
 
     return run
