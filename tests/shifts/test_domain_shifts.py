@@ -166,6 +166,8 @@ def test_haze_is_fogs_kin_and_is_refused_beside_it():
 def test_bands_move_as_told(images):
     whole = torch.tensor([[[2.0, 0.0], [0.0, -3.0], [-1.0, 1.0]]]).expand(64, 3, 2)
     got = move_bands(images.x, whole)
+    still = move_bands(images.x, torch.zeros(64, 3, 2))
+    torch.testing.assert_close(still, images.x, atol=1e-5, rtol=0)
     for c, (dx, dy) in enumerate([(2, 0), (0, -3), (-1, 1)]):
         want = images.x[:, c].roll((-dy, -dx), dims=(1, 2))
         torch.testing.assert_close(got[:, c, 4:-4, 4:-4], want[:, 4:-4, 4:-4], atol=1e-5, rtol=0)

@@ -19,7 +19,7 @@ from tether.shifts.image.styles.adain import match_statistics
 from tether.shifts.image.styles.fourier import mix_amplitude, window
 from tether.shifts.image.styles.histogram import match_histogram
 from tether.shifts.image.styles.lab import to_lab, to_srgb
-from tether.shifts.image.styles.references import TrainingPictures
+from tether.shifts.image.styles.references import training_pictures
 from tether.shifts.image.styles.spectral import spectral
 from tether.shifts.mixture import mixture
 
@@ -48,7 +48,7 @@ def ready(name: str, kind: str, train: Examples):
 
 
 def test_a_bank_gives_every_other_picture_and_never_ones_own(train):
-    bank = TrainingPictures.of(train, 512)
+    bank = training_pictures(train, 512)
     assert len(bank.ids) == 24
     assert torch.equal(bank.ids, torch.from_numpy(np.sort(train.ids)))
     own = train.batch(range(24))
@@ -63,14 +63,14 @@ def test_a_bank_gives_every_other_picture_and_never_ones_own(train):
 
 
 def test_a_sample_from_elsewhere_may_meet_all(train):
-    bank = TrainingPictures.of(train, 512)
+    bank = training_pictures(train, 512)
     ids = torch.arange(10_000, 10_600)
     got = bank(ids, Draws(0), (16, 16)).flatten(1).unique(dim=0)
     assert len(got) == 24
 
 
 def test_the_reference_hangs_on_the_sample_alone(train):
-    bank, ids = TrainingPictures.of(train, 10), torch.from_numpy(train.ids)
+    bank, ids = training_pictures(train, 10), torch.from_numpy(train.ids)
     whole = bank(ids, Draws(1, 4), (16, 16))
     rows = [7, 2, 20]
     assert torch.equal(bank(ids[rows], Draws(1, 4), (16, 16)), whole[rows])
@@ -80,19 +80,19 @@ def test_the_reference_hangs_on_the_sample_alone(train):
 
 
 def test_a_small_bank_is_a_part_drawn_by_id_whatever_the_order(train):
-    few = TrainingPictures.of(train, 6)
-    turned = TrainingPictures.of(train.subset(range(23, -1, -1)), 6)
+    few = training_pictures(train, 6)
+    turned = training_pictures(train.subset(range(23, -1, -1)), 6)
     assert len(few.ids) == 6
     assert torch.equal(few.ids, turned.ids)
     assert torch.equal(few.pixels, turned.pixels)
     assert not torch.equal(few.ids, torch.from_numpy(np.sort(train.ids)[:6]))
-    assert TrainingPictures.of(train, 6) is few  # read once for all shifts of a run
+    assert training_pictures(train, 6) is few  # read once for all shifts of a run
 
 
 def test_a_bank_goes_with_its_data():
     def inner() -> int:
         data = examples(pictures(4, 8), 4)
-        TrainingPictures.of(data, 4)
+        training_pictures(data, 4)
         return len(references._BANKS)
 
     gc.collect()
@@ -104,14 +104,14 @@ def test_a_bank_goes_with_its_data():
 
 
 def test_references_of_another_size_are_fitted(train):
-    got = TrainingPictures.of(train, 512)(torch.arange(3), Draws(0), (32, 24))
+    got = training_pictures(train, 512)(torch.arange(3), Draws(0), (32, 24))
     assert got.shape == (3, 3, 32, 24)
     assert 0 <= got.min() <= got.max() <= 1
 
 
 def test_what_cannot_be_a_bank_is_refused(train):
     with pytest.raises(RequestError, match="at least two training pictures, one for another, got 1"):
-        TrainingPictures.of(train.subset([0]), 512)
+        training_pictures(train.subset([0]), 512)
     texts = from_objects((["a b", "c d", "e f", "g h"] * 5, [0, 1, 0, 1] * 5)).train
     with pytest.raises(RequestError, match="batch of images, got texts"):
         get("fda").prepared(supplies(texts))

@@ -38,28 +38,16 @@ class ReferenceBank(Protocol):
 
 
 @dataclass(frozen=True)
-class TrainingPictures:
-    """Up to `count` pictures of a training set; a sample never gets itself.
+class HeldPictures:
+    """A bank of pictures in memory; a sample that is among them never gets itself.
 
     Attributes:
         pixels: (N, 3, H, W) uint8, on the CPU.
-        ids: (N,) int64, rising.
+        ids: the samples that they are, (N,) int64, rising.
     """
 
     pixels: Tensor
     ids: Tensor
-
-    @staticmethod
-    def of(train: Examples, count: int) -> TrainingPictures:
-        """Read them; shifts of one run that ask for the same bank share it.
-
-        Raises:
-            RequestError: the samples are no pictures, or fewer than two.
-        """
-        banks = _BANKS.setdefault(train, {})
-        if count not in banks:
-            banks[count] = _read(train, count)
-        return banks[count]
 
     def __call__(self, ids: Tensor, draws: Draws, size: tuple[int, int]) -> Tensor:
         """See ReferenceBank."""
@@ -76,10 +64,22 @@ class TrainingPictures:
         return _fitted(self.pixels[pick].to(device).float() / 255, size)
 
 
-_BANKS: WeakKeyDictionary[Examples, dict[int, TrainingPictures]] = WeakKeyDictionary()
+_BANKS: WeakKeyDictionary[Examples, dict[int, HeldPictures]] = WeakKeyDictionary()
 
 
-def _read(train: Examples, count: int) -> TrainingPictures:
+def training_pictures(train: Examples, count: int) -> HeldPictures:
+    """Up to `count` pictures of a training set; shifts of one run that ask for the same ones share them.
+
+    Raises:
+        RequestError: the samples are no pictures, or fewer than two.
+    """
+    banks = _BANKS.setdefault(train, {})
+    if count not in banks:
+        banks[count] = _read(train, count)
+    return banks[count]
+
+
+def _read(train: Examples, count: int) -> HeldPictures:
     if len(train) < 2:
         raise RequestError(
             f"expected at least two training pictures, one for another, got {len(train)}; "
@@ -100,7 +100,7 @@ def _read(train: Examples, count: int) -> TrainingPictures:
             )  # where pictures keep sizes of their own
             parts.append((x * 255).round().to(torch.uint8))
             progress.advance(len(rows))
-    return TrainingPictures(torch.cat(parts), ids[chosen])
+    return HeldPictures(torch.cat(parts), ids[chosen])
 
 
 def _fitted(x: Tensor, size: tuple[int, ...]) -> Tensor:
@@ -137,7 +137,7 @@ def referring(name: str, family: str, summary: str, change: Change) -> Maker:
             raise RequestError(f"{name}: expected at least 2 reference pictures, got {pictures}; raise it")
 
         def build(supplies: Supplies) -> Shift:
-            return shift(TrainingPictures.of(supplies.train, pictures))
+            return shift(training_pictures(supplies.train, pictures))
 
         return Recipe(name, family, "image", summary, build)
 

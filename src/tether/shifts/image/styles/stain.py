@@ -15,8 +15,8 @@ Stains = tuple[tuple[float, float, float], ...]
 
 # Optical density of haematoxylin and eosin in red, green and blue (Ruifrok and Johnston 2001).
 HAEMATOXYLIN_EOSIN: Stains = ((0.650, 0.704, 0.286), (0.072, 0.990, 0.105))
-# Half the range of the factor and of the offset. Tellez et al. (2018) jitter so; .05 is known as light and
-# .2 as strong. Offsets are in natural optical density here.
+# Half the range of the factor and of the offset. A factor and an offset a stain are Tellez et al.'s (2018)
+# jitter; these ranges are ours. Offsets are in natural optical density.
 _RANGE = (0.05, 0.1, 0.15, 0.2, 0.3)
 
 
