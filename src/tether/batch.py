@@ -105,12 +105,15 @@ class Output:
         logits: head name -> (B, C).
         hidden: block index -> (B, T, D) or (B, C, H, W); only the blocks that were asked for.
         mask: valid positions of the (B, T, D) hidden states, (B, T) bool; None means all.
+        trust: how far each sample's main logits may be learnt from, (B,) in [0, 1]; None means wholly. A
+            head over other classes than the task's says less where those do not apply (METHODS 1.2, `map`).
     """
 
     features: Tensor
     logits: Mapping[str, Tensor]
     hidden: Mapping[int, Tensor] = field(default_factory=dict)
     mask: Tensor | None = None
+    trust: Tensor | None = None
 
     def rows(self, start: int, stop: int) -> Output:
         """The outputs of rows start..stop of the batch."""
@@ -119,6 +122,7 @@ class Output:
             logits={k: v[start:stop] for k, v in self.logits.items()},
             hidden={k: v[start:stop] for k, v in self.hidden.items()},
             mask=None if self.mask is None else self.mask[start:stop],
+            trust=None if self.trust is None else self.trust[start:stop],
         )
 
     def detach(self) -> Output:
@@ -128,4 +132,5 @@ class Output:
             logits={k: v.detach() for k, v in self.logits.items()},
             hidden={k: v.detach() for k, v in self.hidden.items()},
             mask=self.mask,
+            trust=None if self.trust is None else self.trust.detach(),
         )

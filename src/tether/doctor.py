@@ -18,7 +18,7 @@ from tether.config import Config, load_config
 from tether.data.doctor import Findings, show
 from tether.data.doctor import examine as examine_data
 from tether.estimate import Estimate, estimate
-from tether.models.backbone import Backbone
+from tether.models.backbone import Backbone, ReadsTokens
 from tether.models.model import Model
 from tether.models.start import random_start
 from tether.report.tables import seconds
@@ -61,6 +61,7 @@ class Diagnosis:
             "counts": {k: dict(v) for k, v in self.data.counts.items()},
             "imbalance": self.data.imbalance,
             "skipped": self.data.skipped,
+            "texts_cut": {k: v.cut for k, v in self.data.lengths.items()},
             "trainable_parameters": self.trained[0],
             "total_parameters": self.trained[1],
             "steps": self.steps,
@@ -114,8 +115,11 @@ def examine(config: str | Path | Config, overrides: Sequence[str] = (), measure:
     data, engine, loaded = ingredients(config)
     network = loaded.backbone.network
     adapted, left_out = targets(network, loaded.backbone.blocks())
+    reader = loaded.backbone if isinstance(loaded.backbone, ReadsTokens) else None
     findings = examine_data(
         data,
+        count_tokens=None if reader is None else reader.count_tokens,
+        max_tokens=None if reader is None else reader.max_length,
         embed=lambda batch: _embed(loaded.backbone, batch),
         model_classes=loaded.classes if loaded.classes and set(loaded.classes) == set(data.classes) else None,
     )

@@ -189,7 +189,8 @@ def evaluate(
 ) -> Run:
     """Stress-test a run, a saved folder or a hub model without training it.
 
-    A model whose head does not have the data's classes gets a linear probe on the training set.
+    A model whose head does not have the data's classes gets what `model.head` says: a linear probe on the
+    training set, or a zero-shot head from the class names.
 
     Example:
         >>> import tether
@@ -211,7 +212,8 @@ def evaluate(
     write_data(folder, data)
     own = loaded.head is not None and loaded.classes == data.classes
     if not own:
-        say(f"{model} has no head for these classes; a linear probe on the training set gives it one")
+        how = "a linear probe on the training set" if loaded.make_head is None else "model.head"
+        say(f"{model} has no head of its own for these classes; {how} gives it one")
     student = start("probe", loaded, data, config.seed, engine)
     student.to(engine.device)
     method = methods.build("linear_probe", {})

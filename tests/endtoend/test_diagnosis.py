@@ -47,3 +47,16 @@ def test_a_test_row_among_the_training_rows_exits_with_1(
     assert "leakage" in capsys.readouterr().out
     assert main(["doctor", str(config), "method=lora", "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["leakage"] is True
+
+
+def test_texts_beyond_the_models_limit_are_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = make_project(tmp_path)
+    assert main(["doctor", str(config), "method=lora", "--json"]) == 0
+    assert sum(json.loads(capsys.readouterr().out)["texts_cut"].values()) == 0
+    rows = all_rows()
+    rows.append({**rows[0], "split": "train", "text": "good " * 3000})
+    write_table(tmp_path / "data.csv", rows)
+    main(["doctor", str(config), "method=lora", "--json"])
+    assert json.loads(capsys.readouterr().out)["texts_cut"]["train"] == 1

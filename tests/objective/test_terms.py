@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from tether import tune
 from tether.errors import RequestError
+from tether.models.map_head import MapHead, residual_mass
+from tether.models.model import Model
 from tether.objective import (
     Plan,
     StepForwards,
@@ -120,6 +124,28 @@ def test_the_robust_target_is_what_its_name_says(target: str) -> None:
     }[target]
     want = distillation(f.student("shifted").logits["main"], aim, 2.0)
     torch.testing.assert_close(robust(target).loss(f), want)
+
+
+@pytest.mark.parametrize("target", ["shifted", "clean", "gated"])
+def test_a_doubtful_teacher_counts_less(target: str) -> None:
+    """A map teacher with residual mass u > 0.5 weighs 1 - u; second road: the head's own numbers."""
+    torch.manual_seed(0)
+    model = tiny_model()
+    classes = len(model.classes)
+    member = torch.zeros(classes, classes + 2, dtype=torch.bool)
+    member[range(classes), range(classes)] = True  # two source classes belong to none of the task's
+    weight = 200 * torch.randn(classes + 2, model.backbone.width)
+    middle = model(tiny_batch()).features.mean(0)  # so that samples differ in the classes they come near to
+    head = MapHead(weight, -weight @ middle, member)
+    other = Model(model.backbone, {"main": head}, model.classes)
+    f = forwards(model, {"initial": other})
+    got = robust(target).loss(f)
+    plain = Model(model.backbone, {"main": head}, model.classes)
+    view = "clean" if target == "clean" else "shifted"
+    u = residual_mass(plain(f.batch(view)).logits["main"])
+    assert ((u > 0.5).any(), (u < 0.5).any()) == (True, True)
+    full = robust(target).loss(forwards(model, {"initial": lambda b, h=(): replace(plain(b, h), trust=None)}))
+    torch.testing.assert_close(got, full * torch.where(u > 0.5, 1 - u, 1.0))
 
 
 def test_task_loss_is_alpha_ce_and_the_rest_kd() -> None:

@@ -112,6 +112,17 @@ class HasBlank(Protocol):
         ...
 
 
+@runtime_checkable
+class ReadsTokens(Protocol):
+    """A backbone that cuts a text into tokens and reads so many of them at most."""
+
+    max_length: int
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each whole text, special ones included."""
+        ...
+
+
 def blank_picture(side: int, device: torch.device) -> Batch:
     """One black picture, (1, 3, side, side)."""
     none = torch.zeros(1, dtype=torch.long, device=device)

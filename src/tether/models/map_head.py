@@ -40,6 +40,10 @@ class MapHead(nn.Module):
         inside = scores.unsqueeze(1).masked_fill(~self.member, -torch.inf)  # (B, C, K)
         return torch.logsumexp(inside, -1)
 
+    def trust(self, logits: Tensor) -> Tensor:
+        """How far each sample's logits (B, C) may be learnt from, (B,)."""
+        return trust(residual_mass(logits))
+
 
 def map_head(
     weight: Tensor,

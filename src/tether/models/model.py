@@ -7,9 +7,22 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor, nn
 
 from tether.batch import Batch, Output
-from tether.models.backbone import Backbone
+from tether.models.backbone import Backbone, Encoded
 
 MAIN = "main"
+
+
+def read(encoded: Encoded, heads: nn.ModuleDict) -> Output:
+    """What heads make of an encoded batch; a head with a `trust` of its own logits is asked for it."""
+    logits: dict[str, Tensor] = {name: head(encoded.features) for name, head in heads.items()}
+    trust = getattr(heads[MAIN], "trust", None) if MAIN in heads else None
+    return Output(
+        encoded.features,
+        logits,
+        encoded.hidden,
+        encoded.mask,
+        None if trust is None else trust(logits[MAIN]),
+    )
 
 
 class Model(nn.Module):
@@ -36,9 +49,7 @@ class Model(nn.Module):
 
     def forward(self, batch: Batch, hidden: Sequence[int] = ()) -> Output:
         """Features, logits of every head, and the asked-for block outputs."""
-        encoded = self.backbone.encode(batch, hidden)
-        logits: dict[str, Tensor] = {name: head(encoded.features) for name, head in self.heads.items()}
-        return Output(encoded.features, logits, encoded.hidden, encoded.mask)
+        return read(self.backbone.encode(batch, hidden), self.heads)
 
     def train(self, mode: bool = True) -> Model:
         """Set the mode of heads and added parts; the base network stays in eval mode."""

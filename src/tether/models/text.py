@@ -94,6 +94,11 @@ class TextBackbone(nn.Module):
         mask = mask.to(device)
         return Batch(x=x, y=batch.y, ids=batch.ids, group=batch.group, mask=mask, space=self.family)
 
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each whole text, special ones included."""
+        # Without `verbose` the tokenizer warns of every text that is longer than the model's limit.
+        return [len(ids) for ids in self.tokenizer(list(texts), verbose=False)["input_ids"]]
+
     def encode(self, batch: Batch, hidden: Sequence[int] = ()) -> Encoded:
         """Features (B, D) and block outputs (B, T, D)."""
         batch = self.embed(batch)

@@ -92,13 +92,15 @@ def robust(
     """
 
     def loss(f: Forwards) -> Tensor:
-        if target == "shifted":
-            aim = f.teacher(teacher, view).logits[MAIN]
-        elif target == "clean":
-            aim = f.teacher(teacher, CLEAN).logits[MAIN]
+        if target == "gated":
+            shifted, clean = f.teacher(teacher, view), f.teacher(teacher, CLEAN)
+            aim = gate(shifted.logits[MAIN], clean.logits[MAIN])
         else:
-            aim = gate(f.teacher(teacher, view).logits[MAIN], f.teacher(teacher, CLEAN).logits[MAIN])
-        return distillation(f.student(view).logits[MAIN], aim, temperature, direction)
+            shifted = f.teacher(teacher, view if target == "shifted" else CLEAN)
+            aim = shifted.logits[MAIN]
+        away = distillation(f.student(view).logits[MAIN], aim, temperature, direction)
+        # A teacher that mostly means none of the task's classes counts less (METHODS 1.2, `map`).
+        return away if shifted.trust is None else away * shifted.trust
 
     return Term(name, loss, weight)
 

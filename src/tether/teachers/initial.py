@@ -6,7 +6,7 @@ import copy
 from collections.abc import Sequence
 
 from tether.batch import Batch, Output
-from tether.models.model import Model
+from tether.models.model import Model, read
 from tether.objective import Runner
 from tether.training import frozen_runner
 from tether.tune import Tuning
@@ -28,8 +28,6 @@ def initial_teacher(model: Model, tuning: Tuning) -> Runner:
 
     def run(batch: Batch, hidden: Sequence[int] = ()) -> Output:
         with adapters_off(model):
-            encoded = model.backbone.encode(batch, hidden)
-            logits = {name: head(encoded.features) for name, head in heads.items()}
-        return Output(encoded.features, logits, encoded.hidden, encoded.mask)
+            return read(model.backbone.encode(batch, hidden), heads)
 
     return run
