@@ -52,6 +52,9 @@ def test_seed_and_step_matter_unless_the_shift_is_fixed(name, batch):
         "saturate",
         "pixelate",
         "jpeg_compression",
+        "grayscale",
+        "posterise",
+        "sketch",
     }
     shift = get(name)
     outs = [shift(batch, 5, d) for d in (Draws(0), Draws(1), Draws(0, step=1))]

@@ -20,9 +20,14 @@ Role = Literal["train", "val", "test"]
 # the validation, as their authors published them.
 _ROLES: MappingProxyType[Role, frozenset[str]] = MappingProxyType(
     {
-        "train": frozenset({"augmix", "geometry", "tone", "word", "format"}),
+        "train": frozenset(
+            {"augmix", "geometry", "tone", "word", "format"}
+            | {"style", "fourier", "histogram", "adain", "medical", "satellite"}
+        ),
         "val": frozenset({"extra_noise", "extra_blur", "extra_colour"}),
-        "test": frozenset({"noise", "blur", "brightness", "contrast", "pixelate", "jpeg", "character"}),
+        "test": frozenset(
+            {"noise", "blur", "weather", "brightness", "contrast", "pixelate", "jpeg", "character"}
+        ),
     }
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tether.shifts.image import augmix, blur, colour, compression, geometry, noise, tone
+from tether.shifts.image import augmix, blur, colour, compression, geometry, noise, styles, tone
 
 SHIFTS = (
     *noise.SHIFTS,
@@ -12,4 +12,5 @@ SHIFTS = (
     *augmix.SHIFTS,
     *geometry.SHIFTS,
     *tone.SHIFTS,
+    *styles.SHIFTS,
 )
