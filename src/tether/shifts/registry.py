@@ -21,7 +21,7 @@ WEIGHT = "weight"  # of a member of a mixture; it belongs to the mixture, not to
 Spec = ShiftSpec
 
 _SHIFTS = MappingProxyType({shift.name: shift for shift in (*image.SHIFTS, *text.SHIFTS)})
-_MAKERS: MappingProxyType[str, Maker] = MappingProxyType({})
+_MAKERS: MappingProxyType[str, Maker] = MappingProxyType({m.name: m for m in (*image.MAKERS,)})
 
 
 def names() -> list[str]:

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from tether.shifts.image import augmix, blur, colour, compression, geometry, noise, tone
+from tether.shifts.image import (
+    augmix,
+    blur,
+    colour,
+    compression,
+    cutout,
+    geometry,
+    mixed_views,
+    noise,
+    pixmix,
+    randaugment,
+    tone,
+)
 
 SHIFTS = (
     *noise.SHIFTS,
@@ -12,4 +24,11 @@ SHIFTS = (
     *augmix.SHIFTS,
     *geometry.SHIFTS,
     *tone.SHIFTS,
+)
+
+MAKERS = (
+    *pixmix.MAKERS,
+    *randaugment.MAKERS,
+    *cutout.MAKERS,
+    *mixed_views.MAKERS,
 )
