@@ -87,5 +87,5 @@ class Method:
                     raise RequestError(
                         f"method.shifts: the term {term.name} needs labels on the view {name!r}, "
                         f"but {', '.join(s.name for s in shifts)} takes them away; add a shift that keeps "
-                        "them, or use a method that compares models instead, such as rdft"
+                        "them, or choose a loss that asks a teacher instead, such as robust"
                     )

@@ -109,10 +109,10 @@ def fractals(ids: Tensor, maps: int, side: int, draws: Draws) -> tuple[Tensor, T
     length = _LENGTH[maps]
     walkers = max(1, POINTS * side**2 // maps**length)
     at, tint, weight = attractor(systems(ids, maps, draws), colours, ids, draws, length, walkers)
-    centre = at.mean(1, keepdim=True)
-    spread = at.std(1, keepdim=True).clamp(min=1e-3)
+    off = at - at.mean(1, keepdim=True)
+    spread = off.square().mean(1, keepdim=True).sqrt().clamp(min=1e-3)
     zoom = 0.9 + 1.6 * draws.uniform(ids, (1, 1), f"zoom{maps}")
-    place = (at - centre) / (4.4 * spread) * zoom + 0.5  # 2.2 deviations reach the edge at zoom 1
+    place = off * (zoom / (4.4 * spread)) + 0.5  # 2.2 deviations reach the edge at zoom 1
     folded = 1 - (place.remainder(2) - 1).abs()
     density, colour = splat(folded, tint, weight, side)
     # Density varies over orders of magnitude; the eye, and a logarithm, compress it.

@@ -66,9 +66,8 @@ def make_textures(count: int, side: int, seed: int) -> Tensor:
     ids = torch.arange(count)
     out = torch.empty(count, 3, side, side, dtype=torch.uint8)
     with torch.no_grad(), bar(f"making {count} textures", count) as progress:
-        for maps in SYSTEMS:  # systems of as many maps go together
-            mine = ids[ids % len(SYSTEMS) == SYSTEMS.index(maps)]
-            for rows in torch.split(mine, _AT_ONCE):
+        for group, maps in enumerate(SYSTEMS[:count]):  # systems of as many maps go together
+            for rows in torch.split(ids[group :: len(SYSTEMS)], _AT_ONCE):
                 out[rows] = (texture(rows, maps, side, draws) * 255).round().byte()
                 progress.advance(len(rows))
     return out
@@ -90,7 +89,7 @@ def coloured_noise(ids: Tensor, side: int, draws: Draws) -> Tensor:
     frequency[0, 0] = torch.inf  # no mean
     slope = 0.8 + 1.2 * draws.uniform(ids, (1, 1, 1), "slope")
     noise = torch.fft.irfft2(white * frequency.to(ids.device) ** -slope, s=(side, side))
-    noise = noise / noise.std(dim=(1, 2, 3), keepdim=True)
+    noise = noise / noise.square().mean(dim=(1, 2, 3), keepdim=True).sqrt()  # the mean is 0
     # Channels are mixed, so that some pictures are nearly grey and others of many hues.
     blend = draws.normal(ids, (3, 3), "blend")
     noise = torch.einsum("nij,njhw->nihw", blend / blend.norm(dim=2, keepdim=True), noise)
