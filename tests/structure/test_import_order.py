@@ -32,6 +32,8 @@ LEVELS = [
         "folder",
         "run",
         "supply",
+        "preview",
+        "cli_shifts",
         "grid",
         "inference",
         "listing",

@@ -43,14 +43,14 @@ def emoji_two_tower() -> Path:
     return once(cache_dir() / "weights" / f"emoji-two-tower-{VERSION}", build)
 
 
-def build(folder: Path) -> None:
+def build(folder: Path, epochs: int = EPOCHS) -> None:
     """Assemble the towers, tune the image tower, save."""
     text_source = weights("minilm-l6")
     whole = assemble(text_source, weights("dinov2-s"))
     pictures, names = pairs()
     with torch.no_grad():
         texts = nn.functional.normalize(text_features(whole, text_source, names), dim=-1)
-    tune(whole, pictures, texts)
+    tune(whole, pictures, texts, epochs)
     whole.save_pretrained(folder)
     for name in ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json"):
         shutil.copyfile(text_source / name, folder / name)
@@ -123,7 +123,7 @@ def contrastive(image: Tensor, text: Tensor, scale: Tensor) -> Tensor:
     return (by_image + by_text) / 2
 
 
-def tune(whole: Any, pictures: Tensor, texts: Tensor) -> None:
+def tune(whole: Any, pictures: Tensor, texts: Tensor, epochs: int) -> None:
     """Train the image tower's upper blocks, its last norm and the projection, in place."""
     mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in pixel_statistics())
     layers = whole.vision_model.encoder.layer
@@ -134,14 +134,14 @@ def tune(whole: Any, pictures: Tensor, texts: Tensor) -> None:
     for parameter in (*tuned, *head):
         parameter.requires_grad_(True)
     optimizer = torch.optim.AdamW([{"params": tuned, "lr": RATE}, {"params": head, "lr": PROJECTION_RATE}])
-    steps = EPOCHS * (len(pictures) // BATCH)
+    steps = epochs * (len(pictures) // BATCH)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, [RATE, PROJECTION_RATE], total_steps=steps, pct_start=0.1
     )
     scale = whole.logit_scale.exp().detach()
     generator = _generator(1)
     with bar("emoji-two-tower: training", steps) as progress:
-        for _ in range(EPOCHS):
+        for _ in range(epochs):
             order = torch.randperm(len(pictures), generator=generator)
             for rows in order[: len(order) // BATCH * BATCH].view(-1, BATCH):
                 x = (jitter(pictures[rows], generator) - mean) / std
