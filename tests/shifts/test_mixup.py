@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 
 import pytest
@@ -20,8 +21,11 @@ from tether.shifts import Draws, Shift, Supplies, get, mixture, prepared_view
 from tether.shifts.image.boxes import box
 from tether.shifts.image.mixed_views import partners, share
 from tether.shifts.image.mixup import cutmix, mixup, paste
+from tether.supply import supplied
+from tether.teachers import bind
+from tether.training import Engine, TrainConfig, fit
 from tether.tune import full
-from tiny import ListExamples
+from tiny import ListExamples, tiny_batch, tiny_model
 
 CLASSES = 7
 
@@ -189,6 +193,20 @@ def test_a_mixture_keeps_the_labels_of_the_others(images):
     gone = out.y == NO_LABEL
     assert 15 < int(gone.sum()) < 49
     assert torch.equal(out.y[~gone], images.y[~gone])
+
+
+def test_a_method_trains_on_a_mix_of_the_training_set(tmp_path):
+    data = tiny_batch(48)
+    method = methods.build("rdft", {"shifts": ["mixup", "cutmix"], "views": 2, "alpha": 1.0, "rank": 2})
+    method = supplied(method, supplies(data))
+    model = tiny_model()
+    torch.manual_seed(0)
+    groups = method.tuning.apply(model)
+    teachers = {n: t.run for n, t in bind(method, model, {}).items()}
+    recipe = TrainConfig(steps=3, batch_size=16)
+    fit(model, method, groups, ListExamples(data), teachers, recipe, Engine("fp32"), 0, tmp_path, "f", "mix")
+    last = json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1])["terms"]
+    assert last["robust"] > 0  # the mixed pictures were compared, without a label
 
 
 # Where labels are needed
