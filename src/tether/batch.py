@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+NO_LABEL = -100  # what cross-entropy ignores
+
 
 @dataclass(frozen=True)
 class Batch:

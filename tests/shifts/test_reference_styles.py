@@ -103,6 +103,15 @@ def test_a_bank_goes_with_its_data():
     assert len(references._BANKS) == before
 
 
+def test_generated_textures_are_a_bank_too(monkeypatch, images):
+    few = (pictures(5, 16) * 255).round().byte()
+    monkeypatch.setattr(references, "textures", lambda: few)
+    got = references.generated(torch.arange(200), Draws(0), (16, 16))
+    assert torch.equal(got.flatten(1).unique(dim=0), (few.float() / 255).flatten(1).unique(dim=0))
+    out = get({"name": "fda", "references": "textures"})(images, 3, Draws(0)).x
+    assert 0 <= out.min() <= out.max() <= 1
+
+
 def test_references_of_another_size_are_fitted(train):
     got = training_pictures(train, 512)(torch.arange(3), Draws(0), (32, 24))
     assert got.shape == (3, 3, 32, 24)

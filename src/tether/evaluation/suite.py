@@ -146,14 +146,19 @@ def check_request(suite: Suite, trained: Sequence[AnyShift], allow_seen: bool) -
         trained: shifts that training sees.
 
     Raises:
-        RequestError: a shift that does not fit the samples or asks a teacher that testing has not; a
-            family both trained on and tested on.
+        RequestError: a shift that does not fit the samples, takes their labels away or asks a teacher that
+            testing has not; a family both trained on and tested on.
     """
     for evalset in (*suite.tests, *suite.validation):
         if isinstance(evalset.shift, Attack) and evalset.shift.teachers:
             raise RequestError(
                 f"evaluate.shifts: {evalset.name} asks the teachers {', '.join(evalset.shift.teachers)}, "
                 "which only training has; test with an attack on the model itself"
+            )
+        if evalset.shift is not None and not evalset.shift.label_preserving:
+            raise RequestError(
+                f"evaluate.shifts: {evalset.name} takes the labels away, so there is nothing to score; "
+                "test with a shift that keeps them"
             )
         if not evalset.asks_model:
             evalset.batch([0])

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tether import tune
 from tether.methods.method import Method
 from tether.objective import ce
-from tether.shifts import Spec, mixture
+from tether.shifts import Spec, several
 
 
 def aug_ce(
@@ -16,17 +16,22 @@ def aug_ce(
     lora_alpha: float = 16.0,
     weight: float = 1.0,
     tuning: str = "lora",
+    views: int = 1,
+    severities: Sequence[int] = (1, 2, 3),
 ) -> Method:
     """The student of RDFT, its shifted views, and ordinary cross-entropy on both (METHODS 1.4).
 
     Args:
         shifts: training shifts, each a name or {name: ..., weight: ..., options}; null takes the data's,
-            else the defaults for pictures or texts.
-        weight: of the cross-entropy on the shifted view.
+            else the defaults for pictures or texts. At least one must keep the label.
+        weight: of the cross-entropy on the shifted views.
         tuning: "lora" as RDFT, or "full".
+        views: V, shifted views of each sample, whose cross-entropy is averaged.
+        severities: 0 to 5, drawn per sample and view.
     """
+    shifted = several(views, shifts, severities)
     return Method(
         tuning=tune.lora(rank, lora_alpha) if tuning == "lora" else tune.full(),
-        terms=(ce(), ce(weight, view="shifted", name="ce_shifted")),
-        views={"shifted": mixture(shifts)},
+        terms=(ce(), ce(weight, view=tuple(shifted), name="ce_shifted")),
+        views=shifted,
     )

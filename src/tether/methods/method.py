@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from tether.batch import Output
+from tether.errors import RequestError
 from tether.finish import Finish, keep
 from tether.models.model import MAIN
 from tether.objective import Term
-from tether.shifts import View
+from tether.shifts import Mixture, View
 from tether.tune import Tuning
 
 
@@ -59,6 +60,9 @@ class Method:
         predict: probabilities from an output.
         start: the head at step 0: "probe" (logistic regression on frozen features) or "random".
 
+    Raises:
+        RequestError: a term needs labels on a view whose shifts all take the label away.
+
     Example:
         >>> from tether.objective import ce
         >>> from tether.tune import full
@@ -73,3 +77,15 @@ class Method:
     finish: Finish = keep
     predict: Predict = softmax_main
     start: Literal["probe", "random"] = "probe"
+
+    def __post_init__(self) -> None:
+        for term in self.terms:
+            for name in term.needs_label if term.weight != 0 else ():
+                view = self.views.get(name)
+                shifts = (view.shifts or ()) if isinstance(view, Mixture) else ()
+                if shifts and not any(s.label_preserving for s in shifts):
+                    raise RequestError(
+                        f"method.shifts: the term {term.name} needs labels on the view {name!r}, "
+                        f"but {', '.join(s.name for s in shifts)} takes them away; add a shift that keeps "
+                        "them, or choose a loss that asks a teacher instead, such as robust"
+                    )

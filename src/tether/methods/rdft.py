@@ -11,7 +11,7 @@ from tether.methods.method import Initial, Method, Saved, TeacherSource, Trained
 from tether.objective import activation, ce, features, kd, robust
 from tether.objective.divergences import Direction
 from tether.objective.terms import Target
-from tether.shifts import Spec, mixture
+from tether.shifts import Spec, several
 
 
 def rdft(
@@ -29,6 +29,8 @@ def rdft(
     shifts: Sequence[Spec] | None = None,
     task_teacher: str = "lp_ft",
     mu: float | Literal["auto"] | None = "auto",
+    views: int = 1,
+    severities: Sequence[int] = (1, 2, 3),
 ) -> Method:
     """L_task(x) + l1 L_robust(x~) + l2 L_feature(x) + l3 L_RAR(x, x~), then merging (METHODS 1.7).
 
@@ -52,7 +54,11 @@ def rdft(
             else the defaults for pictures or texts.
         task_teacher: a method to train it with, or the folder of a run or a saved model.
         mu: merging weight; "auto" chooses on validation, null keeps the student (METHODS 1.11).
+        views: V, shifted views x~ of each sample: L_robust is averaged over them, and L_RAR compares the rows
+            of x and all of them (METHODS 1.4). Each costs a forward of student and initial model.
+        severities: 0 to 5, drawn per sample and view.
     """
+    shifted = several(views, shifts, severities)
     teachers: dict[str, TeacherSource] = {"initial": Initial()}
     if alpha < 1.0:
         teachers["task"] = Saved(task_teacher) if "/" in task_teacher else Trained(task_teacher)
@@ -61,11 +67,11 @@ def rdft(
         terms=(
             ce(alpha),
             kd("task", 1.0 - alpha, task_temperature, kd_direction, name="kd_task"),
-            robust(target, robust_weight, robust_temperature, kd_direction),
+            robust(target, robust_weight, robust_temperature, kd_direction, tuple(shifted)),
             features(feature_weight),
-            activation(rar_weight, power=rar_power),
+            activation(rar_weight, tuple(shifted), rar_power),
         ),
-        views={"shifted": mixture(shifts)},
+        views=shifted,
         teachers=teachers,
         finish=keep if mu is None else merge(mu),
     )

@@ -1,10 +1,10 @@
 """Losses as functions of lazily computed forwards."""
 
-from tether.objective.divergences import cross_entropy, distillation, kl
+from tether.objective.divergences import cross_entropy, distillation, jensen_shannon, kl
 from tether.objective.features import feature_distance, nmse
 from tether.objective.forwards import CLEAN, Forwards, Plan, Runner, StepForwards
 from tether.objective.rar import rar
-from tether.objective.terms import Term, activation, ce, features, gate, kd, robust
+from tether.objective.terms import Term, activation, ce, features, gate, jsd, kd, robust
 from tether.objective.total import Total, check_finite, evaluate_terms
 
 __all__ = [
@@ -24,6 +24,8 @@ __all__ = [
     "feature_distance",
     "features",
     "gate",
+    "jensen_shannon",
+    "jsd",
     "kd",
     "kl",
     "nmse",

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from tether.batch import NO_LABEL
+
 Direction = Literal["forward", "reverse", "js"]
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """CE per example, (B, C), (B,) -> (B,) in nats; an ignored label (-100) gives 0, not a dropped row."""
-    return F.cross_entropy(logits.float(), labels, reduction="none", ignore_index=-100)
+    return F.cross_entropy(logits.float(), labels, reduction="none", ignore_index=NO_LABEL)
 
 
 def kl(log_p: Tensor, log_q: Tensor) -> Tensor:
@@ -58,3 +61,22 @@ def distillation(
         log_m = torch.logaddexp(log_s, log_t) - math.log(2.0)
         loss = 0.5 * (kl(log_t, log_m) + kl(log_s, log_m))
     return temperature**2 * loss
+
+
+def jensen_shannon(logits: Sequence[Tensor]) -> Tensor:
+    """JSD of n predictions, mean_i KL(p_i || M) with M = clamp(mean_i p_i, 1e-7, 1); METHODS 5.2.
+
+    Args:
+        logits: n tensors (B, C); all carry the gradient.
+
+    Returns:
+        (B,) in nats, between 0 (all agree) and log n.
+
+    Example:
+        >>> z = torch.randn(4, 10)
+        >>> float(jensen_shannon([z, z, z]).abs().max()) < 1e-6
+        True
+    """
+    logs = [F.log_softmax(z.float(), dim=-1) for z in logits]
+    log_m = (torch.logsumexp(torch.stack(logs), dim=0) - math.log(len(logs))).clamp(math.log(1e-7), 0.0)
+    return torch.stack([kl(log_p, log_m) for log_p in logs]).mean(0)

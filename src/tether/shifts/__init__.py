@@ -11,6 +11,7 @@ from tether.shifts.on_strings import on_strings
 from tether.shifts.recipe import AnyShift, Ready, Recipe
 from tether.shifts.registry import Spec, all_shifts, catalogue, get, resolve
 from tether.shifts.roles import Role, check_roles, default_names, role_of
+from tether.shifts.several import several
 from tether.shifts.shift import SEVERITIES, Modality, Shift, modality_of
 from tether.shifts.supplies import Supplies
 from tether.shifts.view import View
@@ -43,4 +44,5 @@ __all__ = [
     "prepared_view",
     "resolve",
     "role_of",
+    "several",
 ]

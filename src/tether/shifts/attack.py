@@ -8,7 +8,7 @@ from typing import Any
 
 from tether.batch import Batch
 from tether.shifts.draws import Draws
-from tether.shifts.shift import Modality, check_severity, modality_of, wrong_modality
+from tether.shifts.shift import Modality, check_severity, modality_of, unlabelled, wrong_modality
 from tether.shifts.supplies import Supplies
 from tether.shifts.view import View
 
@@ -55,7 +55,8 @@ class Attack:
                 raise wrong_modality(self.name, self.modality, found)
             if severity == 0 or len(batch) == 0:
                 return batch
-            return self.apply(batch, severity, draws.spawn(self.name), model, teachers)
+            out = self.apply(batch, severity, draws.spawn(self.name), model, teachers)
+            return out if self.label_preserving else unlabelled(out)
 
         return view
 

@@ -21,12 +21,19 @@ Role = Literal["train", "val", "test"]
 _ROLES: MappingProxyType[Role, frozenset[str]] = MappingProxyType(
     {
         "train": frozenset(
-            {"augmix", "geometry", "tone", "word", "format"}
-            | {"style", "fourier", "histogram", "adain", "medical", "satellite"}
+            (
+                *("augmix", "geometry", "tone"),
+                *("pixmix", "randaugment", "cutout", "mixup"),
+                *("style", "fourier", "histogram", "adain", "medical", "satellite"),
+                *("word", "format"),
+            )
         ),
-        "val": frozenset({"extra_noise", "extra_blur", "extra_colour"}),
+        "val": frozenset(("extra_noise", "extra_blur", "extra_colour")),
         "test": frozenset(
-            {"noise", "blur", "weather", "brightness", "contrast", "pixelate", "jpeg", "character"}
+            (
+                *("noise", "blur", "weather", "brightness", "contrast", "pixelate", "jpeg"),
+                *("character",),
+            )
         ),
     }
 )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+import torch
 from torch import Tensor
 
-from tether.batch import Batch
+from tether.batch import NO_LABEL, Batch
 from tether.errors import RequestError
 from tether.shifts.draws import Draws
 from tether.shifts.supplies import Supplies
@@ -47,6 +48,11 @@ def wrong_modality(name: str, expected: Modality, found: Modality) -> RequestErr
     )
 
 
+def unlabelled(batch: Batch) -> Batch:
+    """The same samples without labels."""
+    return replace(batch, y=torch.full_like(batch.y, NO_LABEL))
+
+
 @dataclass(frozen=True)
 class Shift:
     """A named shift with severities 1 to 5 (METHODS section 5, common contract); 0 is the identity.
@@ -58,7 +64,8 @@ class Shift:
         summary: one line for `tether list shifts`.
         apply: the work, called with severity 1..5 only. It keeps ids, y, group, and for images
             shape, dtype, device and range. `on_pixels` and `on_strings` make such a function.
-        label_preserving: whether the label of the clean sample still holds.
+        label_preserving: whether the label of the clean sample still holds; where not, the batch has no
+            labels (y of -100) when it comes out.
         default: part of its role's default set; the others are used when they are named.
 
     Example:
@@ -89,7 +96,8 @@ class Shift:
             raise wrong_modality(self.name, self.modality, found)
         if severity == 0 or len(batch) == 0:
             return batch
-        return self.apply(batch, severity, draws.spawn(self.name))
+        out = self.apply(batch, severity, draws.spawn(self.name))
+        return out if self.label_preserving else unlabelled(out)
 
     def at(self, severity: int) -> View:
         """The shift at one severity, as a view that asks no model.

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from tether.shifts.image import augmix, blur, colour, compression, geometry, noise, styles, tone
+from tether.shifts.image import (
+    augmix,
+    blur,
+    colour,
+    compression,
+    cutout,
+    geometry,
+    mixed_views,
+    noise,
+    pixmix,
+    randaugment,
+    styles,
+    tone,
+)
 
 SHIFTS = (
     *noise.SHIFTS,
@@ -13,4 +26,12 @@ SHIFTS = (
     *geometry.SHIFTS,
     *tone.SHIFTS,
     *styles.SHIFTS,
+)
+
+MAKERS = (
+    *pixmix.MAKERS,
+    *randaugment.MAKERS,
+    *cutout.MAKERS,
+    *mixed_views.MAKERS,
+    *styles.MAKERS,
 )

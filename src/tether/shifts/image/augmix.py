@@ -26,7 +26,7 @@ OPERATIONS = (
     "translate_x",
     "translate_y",
 )
-_FIRST_WARP = OPERATIONS.index("rotate")
+FIRST_WARP = OPERATIONS.index("rotate")
 
 
 def operate(x: Tensor, operation: Tensor, level: Tensor, sign: Tensor) -> Tensor:
@@ -45,13 +45,13 @@ def operate(x: Tensor, operation: Tensor, level: Tensor, sign: Tensor) -> Tensor
         (N, 3, H, W), a new tensor.
     """
     out = x.clone()
-    for number in range(_FIRST_WARP):
+    for number in range(FIRST_WARP):
         rows = (operation == number).nonzero().squeeze(1)
         if len(rows):
             out[rows] = _levels(x[rows], OPERATIONS[number], level[rows])
-    rows = (operation >= _FIRST_WARP).nonzero().squeeze(1)
+    rows = (operation >= FIRST_WARP).nonzero().squeeze(1)
     if len(rows):
-        out[rows] = warp(x[rows], _matrices(operation[rows], level[rows] * sign[rows], x))
+        out[rows] = warp(x[rows], matrices(operation[rows], level[rows] * sign[rows], x))
     return out
 
 
@@ -65,7 +65,7 @@ def _levels(x: Tensor, name: str, level: Tensor) -> Tensor:
     return solarize(x, 256 - (level * 25.6).long())
 
 
-def _matrices(operation: Tensor, level: Tensor, x: Tensor) -> Tensor:
+def matrices(operation: Tensor, level: Tensor, x: Tensor) -> Tensor:
     """The matrices for `warp`, (N, 2, 3): up to 30 degrees, a shear of 0.3, a third of the size."""
     high, wide = x.shape[-2:]
 

@@ -16,6 +16,7 @@ from tether.errors import RequestError
 from tether.progress import bar
 from tether.shifts.draws import Draws
 from tether.shifts.image.styles.spectral import spectral
+from tether.shifts.image.textures import textures
 from tether.shifts.maker import Maker
 from tether.shifts.on_pixels import on_pixels
 from tether.shifts.recipe import AnyShift, Recipe
@@ -109,6 +110,13 @@ def _fitted(x: Tensor, size: tuple[int, ...]) -> Tensor:
     return F.interpolate(x, size, mode="bilinear", antialias=True).clamp(0.0, 1.0)
 
 
+def generated(ids: Tensor, draws: Draws, size: tuple[int, int]) -> Tensor:
+    """The textures that PixMix mixes in, as a ReferenceBank; made when first asked for, then cached."""
+    pixels = textures()
+    pick = draws.integers(ids, 0, len(pixels), (), "reference").cpu()
+    return _fitted(pixels[pick].to(ids.device).float() / 255, size)
+
+
 # (x, reference, severity, ids, draws) -> x, all float32.
 Change = Callable[[Tensor, Tensor, int, Tensor, Draws], Tensor]
 
@@ -123,16 +131,16 @@ def referring(name: str, family: str, summary: str, change: Change) -> Maker:
 
         return Shift(name, family, "image", summary, on_pixels(pixels), default=False)
 
-    def make(references: Literal["train", "spectral"] = "train", pictures: int = 512) -> AnyShift:
+    def make(references: Literal["train", "textures", "spectral"] = "train", pictures: int = 512) -> AnyShift:
         """A style taken from another picture, drawn for each sample.
 
         Args:
-            references: "train", pictures of the training set, never the sample's own; or "spectral",
-                generated 1/f noise, which needs no data.
+            references: "train", pictures of the training set, never the sample's own; "textures", the
+                generated ones of PixMix; or "spectral", 1/f noise. The latter two need no data.
             pictures: how many training pictures are held, in bytes: 150 KB each at 224 px.
         """
-        if references == "spectral":
-            return shift(spectral)
+        if references != "train":
+            return shift(spectral if references == "spectral" else generated)
         if pictures < 2:
             raise RequestError(f"{name}: expected at least 2 reference pictures, got {pictures}; raise it")
 
