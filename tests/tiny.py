@@ -144,8 +144,9 @@ def tiny_bert(folder: Path, layers: int = 2, width: int = 16, seed: int = 0) -> 
     from transformers import BertConfig, BertModel, BertTokenizerFast
 
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "vocab.txt").write_text("\n".join(WORDS))
-    BertTokenizerFast(vocab_file=str(folder / "vocab.txt"), model_max_length=32).save_pretrained(folder)
+    # As a mapping: transformers 5 does not read a vocabulary's path, and knows no word then.
+    words = {word: i for i, word in enumerate(WORDS)}
+    BertTokenizerFast(vocab=words, model_max_length=32).save_pretrained(folder)
     config = BertConfig(
         vocab_size=len(WORDS),
         hidden_size=width,

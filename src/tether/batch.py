@@ -73,6 +73,8 @@ class Batch:
 def concatenate(batches: Sequence[Batch]) -> Batch:
     """One batch of all rows, in order; used to run several views in one forward pass.
 
+    Token embeddings (B, T, D) of several lengths T are padded to the longest, with zeros and False masks.
+
     Raises:
         ValueError: when the batches live in different spaces.
     """
@@ -85,9 +87,9 @@ def concatenate(batches: Sequence[Batch]) -> Batch:
     if isinstance(first.x, tuple):
         x = tuple(s for b in batches for s in b.x)
     else:
-        x = torch.cat([b.x for b in batches if isinstance(b.x, Tensor)])
+        x = torch.cat(_padded([b.x for b in batches if isinstance(b.x, Tensor)], first.mask is not None))
     groups = [b.group for b in batches if b.group is not None]
-    masks = [b.mask for b in batches if b.mask is not None]
+    masks = _padded([b.mask for b in batches if b.mask is not None], True)
     return Batch(
         x=x,
         y=torch.cat([b.y for b in batches]),
@@ -96,6 +98,18 @@ def concatenate(batches: Sequence[Batch]) -> Batch:
         mask=torch.cat(masks) if len(masks) == len(batches) else None,
         space=first.space,
     )
+
+
+def _padded(tensors: Sequence[Tensor], tokens: bool) -> list[Tensor]:
+    """Where the second axis counts tokens: zeros at its end, up to the longest."""
+    if not tokens:
+        return list(tensors)
+    longest = max((t.shape[1] for t in tensors), default=0)
+
+    def end(t: Tensor) -> Tensor:
+        return t.new_zeros(len(t), longest - t.shape[1], *t.shape[2:])
+
+    return [t if t.shape[1] == longest else torch.cat([t, end(t)], 1) for t in tensors]
 
 
 @dataclass(frozen=True)

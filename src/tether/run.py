@@ -19,7 +19,7 @@ from tether.evaluation.summary import write_summary
 from tether.files import read_json
 from tether.finish import Finished, Judge, Start, trained_state
 from tether.folder import begin, default_folder, is_done, write_data, write_merge
-from tether.methods import Method
+from tether.methods import Initial, Method
 from tether.models.load import Loaded, load_backbone
 from tether.models.loaded import picture_side
 from tether.models.model import Model
@@ -29,7 +29,7 @@ from tether.progress import Bar, bar, say
 from tether.report.card import write_card
 from tether.report.runs import read_run
 from tether.shifts import Supplies
-from tether.supply import seen_in_training, supplied, supplies_of, with_data_shifts
+from tether.supply import check_budgets, seen_in_training, supplied, supplies_of, with_data_shifts
 from tether.teachers import Making, Teacher, bind, prepare
 from tether.training import Engine, Fitted, fit
 from tether.tune.lora import has_adapters, merge_adapters
@@ -87,6 +87,9 @@ def train(
     student.to(engine.device)
     counts = student.parameter_counts()
     teachers = bind(method, student, prepared)
+    for name, source in method.teachers.items():
+        if isinstance(source, Initial):
+            check_budgets(method, teachers[name].run, data.id_val, engine.device)
     origin = trained_state(student)
 
     fitted = fit(

@@ -11,11 +11,12 @@ from torch import Tensor
 
 from tether.batch import Batch, Output
 from tether.config import Config
-from tether.data import DataBundle
+from tether.data import DataBundle, Examples
 from tether.errors import RequestError
-from tether.methods import Method
+from tether.methods import Initial, Method
 from tether.models.load import Loaded, load_backbone
 from tether.models.start import ProbeData, probe_start
+from tether.progress import say
 from tether.shifts import (
     AnyShift,
     Attack,
@@ -27,6 +28,8 @@ from tether.shifts import (
     prepared_view,
 )
 from tether.training import Engine, frozen_runner
+
+BUDGET_SAMPLES = 200  # of ID validation, for the look at an attack's budget
 
 
 def supplies_of(config: Config, data: DataBundle, engine: Engine, loaded: Loaded) -> Supplies:
@@ -79,21 +82,55 @@ def seen_in_training(method: Method, data: DataBundle) -> tuple[AnyShift, ...]:
     """The shifts that the method's views are made with; a score on one of them proves less.
 
     Raises:
-        RequestError: an attack asks a teacher that the method has not.
+        RequestError: an attack asks a teacher that the method has not, or one that cannot follow it.
     """
     modality = modality_of(data.train.batch([0]))
     found = {s.name: s for view in method.views.values() for s in members_of(view, modality)}
     for shift in found.values():
-        missing = set(shift.teachers) - set(method.teachers) if isinstance(shift, Attack) else set()
-        if missing:
-            raise RequestError(
-                f"method.shifts: {shift.name} asks the teacher {', '.join(sorted(missing))}, which this "
-                "method does not have; use it in a method with that teacher, such as rdft"
-            )
+        if isinstance(shift, Attack):
+            _check_teachers(shift, method)
     return tuple(found.values())
+
+
+def _check_teachers(attack: Attack, method: Method) -> None:
+    """Refuse an attack whose teachers the method has not, or that cannot follow it."""
+    if missing := set(attack.teachers) - set(method.teachers):
+        raise RequestError(
+            f"method.shifts: {attack.name} asks the teacher {', '.join(sorted(missing))}, which this "
+            "method does not have; use it in a method with that teacher, such as rdft"
+        )
+    initial = any(isinstance(source, Initial) for source in method.teachers.values())
+    if attack.space == "embedding" and initial and not method.tuning.shares_base:
+        raise RequestError(
+            f"method.shifts: {attack.name} works on token embeddings that the student and its initial "
+            "teacher must share, but this method trains the student's; use one that trains adapters, "
+            "such as rdft, or adv_substitution with mode anchor or self"
+        )
 
 
 def supplied(method: Method, supplies: Supplies) -> Method:
     """The method with its views' shifts built."""
     views = {name: prepared_view(view, supplies) for name, view in method.views.items()}
     return replace(method, views=views)
+
+
+def check_budgets(
+    method: Method, run: Callable[..., Output], examples: Examples, device: torch.device
+) -> None:
+    """Warn where an attack's largest budget breaks the initial model by size alone (METHODS 1.8).
+
+    Args:
+        method: its mixtures' attacks are looked at.
+        run: the initial teacher.
+        examples: ID validation.
+        device: of the models.
+    """
+    rows = range(min(len(examples), BUDGET_SAMPLES))
+    for view in method.views.values():
+        mixed = view if isinstance(view, Mixture) else None
+        worst = max(mixed.severities) if mixed else 0
+        for shift in (mixed.shifts or ()) if mixed else ():
+            if isinstance(shift, Attack) and shift.sanity is not None and worst > 0:
+                warning = shift.sanity(run, examples.batch(rows).to(device), worst)
+                if warning is not None:
+                    say(warning)

@@ -123,7 +123,10 @@ def result_rows(evalset: EvalSet, probabilities: Probabilities) -> list[dict[str
 def samples(evalset: EvalSet, model: Model) -> list[dict[str, Any]]:
     """The first few samples of a set, as a report shows them."""
     rows = range(min(SHOWN, len(evalset.examples)))
-    batch = evalset.batch(rows, model).to("cpu")
+    batch = evalset.batch(rows, model)
+    if batch.space != "raw":  # embeddings cannot be shown; the samples they were made from can
+        batch = evalset.examples.batch(rows)
+    batch = batch.to("cpu")
     return [
         {
             "evalset": evalset.name,

@@ -38,14 +38,18 @@ class Backbone(Protocol):
     Attributes:
         network: the library's own module. A tuning may wrap it in place (peft does).
         width: D of the pooled features.
-        family: names the space that `embed` maps into.
+        family: names the space that `embed` maps into; models of one family read each other's batches.
         rates: default learning rate and weight decay for the groups "backbone", "adapter", "head".
     """
 
     network: nn.Module
     width: int
-    family: str
     rates: Mapping[str, Rate]
+
+    @property
+    def family(self) -> str:
+        """The space's name."""
+        ...
 
     def embed(self, batch: Batch) -> Batch:
         """Raw pixels or strings to this model's differentiable input."""

@@ -17,6 +17,8 @@ from tether.models.discover import Plain, Slot, find_blocks, linear_layer, take_
 from tether.models.head_file import write_head
 from tether.models.heads import linear_head
 from tether.models.images import label
+from tether.models.tokens import TableName, Tokens, tokenise
+from tether.models.tokens import until_last as until_last
 from tether.progress import say
 
 
@@ -42,7 +44,6 @@ class TextBackbone(nn.Module):
 
     network: nn.Module
     width: int
-    family: str
     rates: Mapping[str, Rate]
 
     def __init__(self, network: nn.Module, tokenizer: Any, pooling: str, max_length: int) -> None:
@@ -55,7 +56,7 @@ class TextBackbone(nn.Module):
         self.max_length = max_length
         config: Any = network.config
         self.config = config
-        self.family = f"{config.model_type}-embeddings"
+        self._table_name = TableName()
         self.rates = rates.TEXT
         self._blocks = find_blocks(network)
         self._slot: Slot | None = None
@@ -69,30 +70,55 @@ class TextBackbone(nn.Module):
         prepare_padding(config, tokenizer)
         self._adds_tokens = bool(tokenizer("")["input_ids"])
 
+    @property
+    def table(self) -> Tensor:
+        """The token embeddings, (V, D)."""
+        network: Any = self.network
+        weight: Tensor = network.get_input_embeddings().weight
+        return weight
+
+    @property
+    def family(self) -> str:
+        """Models of one family read each other's embeddings: they have one architecture and one table."""
+        return f"{self.config.model_type}-embeddings-{self._table_name.of(self.table)}"
+
+    def tokens(self, texts: Sequence[str], spans: bool = False) -> Tokens:
+        """Texts as the tokenizer takes them apart, on the CPU; with `spans`, where each token stands."""
+        return tokenise(self.tokenizer, texts, self.max_length, not self._adds_tokens, spans)
+
+    def look_up(self, ids: Tensor) -> Tensor:
+        """Token ids (...) to their embeddings (..., D), as the network's own table gives them."""
+        network: Any = self.network
+        found: Tensor = network.get_input_embeddings()(ids.to(feature_device(self.network)))
+        return found
+
     def embed(self, batch: Batch) -> Batch:
         """Strings to token embeddings (B, T, D) with the mask (B, T); a batch already embedded passes."""
-        if batch.space == self.family:
-            return batch
+        if batch.space != "raw":
+            return self._own(batch)
+        return self._embedded(batch, self.family)
+
+    def _embedded(self, batch: Batch, space: str) -> Batch:
         if not isinstance(batch.x, tuple):
             raise RequestError(
                 f"model: a text encoder ({self.config.model_type}) expects texts, got pictures; "
                 "choose an image model or another data set"
             )
-        # An encoder gives an empty text its special tokens. A decoder gives it none, and a text without a
-        # token has no last token to read: the padding token stands for it.
-        texts = list(batch.x)
-        if not self._adds_tokens:
-            texts = [t if t.strip() else self.tokenizer.pad_token for t in texts]
-        coded = self.tokenizer(
-            texts, padding=True, truncation=True, max_length=self.max_length, return_tensors="pt"
+        tokens = self.tokens(batch.x)
+        x = self.look_up(tokens.ids)
+        return Batch(
+            x=x, y=batch.y, ids=batch.ids, group=batch.group, mask=tokens.mask.to(x.device), space=space
         )
-        device = feature_device(self.network)
-        lookup: Any = self.network.get_input_embeddings()  # type: ignore[operator]
-        x = lookup(coded["input_ids"].to(device))
-        mask = coded["attention_mask"].bool() & until_last(coded["input_ids"] != self.tokenizer.pad_token_id)
-        mask[:, 0] = True  # the row of a text without a token
-        mask = mask.to(device)
-        return Batch(x=x, y=batch.y, ids=batch.ids, group=batch.group, mask=mask, space=self.family)
+
+    def _own(self, batch: Batch) -> Batch:
+        """An embedded batch, if it was embedded with this model's table."""
+        if batch.space != self.family:
+            raise RequestError(
+                f"model: expected texts or embeddings of {self.family}, got {batch.space}: only models that "
+                "share the token embeddings read each other's, such as a LoRA student and its initial "
+                "teacher; use a shift that gives texts, such as adv_substitution"
+            )
+        return batch
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each whole text, special ones included."""
@@ -101,7 +127,8 @@ class TextBackbone(nn.Module):
 
     def encode(self, batch: Batch, hidden: Sequence[int] = ()) -> Encoded:
         """Features (B, D) and block outputs (B, T, D)."""
-        batch = self.embed(batch)
+        # The space is not named on the way from raw: naming it reads the whole table.
+        batch = self._embedded(batch, "unnamed") if batch.space == "raw" else self._own(batch)
         assert isinstance(batch.x, Tensor)
         assert batch.mask is not None
         inputs = {"inputs_embeds": batch.x, "attention_mask": batch.mask.long()}
@@ -214,15 +241,6 @@ def masked_mean(hidden: Tensor, mask: Tensor) -> Tensor:
     """Mean over the valid tokens: (B, T, D), (B, T) -> (B, D)."""
     weights = mask.unsqueeze(-1).to(hidden.dtype)  # (B, T, 1)
     return (hidden * weights).sum(1) / weights.sum(1)
-
-
-def until_last(valid: Tensor) -> Tensor:
-    """True up to the last True of each row: (B, T) -> (B, T).
-
-    The library takes the last token that is not padding for a text's end. Where the end token pads, that
-    leaves out end tokens of the text itself, and so must we.
-    """
-    return valid.flip(1).cumsum(1).flip(1) > 0
 
 
 def last_token(hidden: Tensor, mask: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 
@@ -69,6 +69,8 @@ class StepForwards:
         draws: this step's random numbers.
         taps: the backbone's default blocks.
         plan: what will be asked; None while tracing.
+        model: what views made against the student get; None for `student`. With several processes `student`
+            is a wrapper that synchronises gradients, which a view's own forwards must not pass through.
     """
 
     def __init__(
@@ -80,10 +82,12 @@ class StepForwards:
         draws: Draws,
         taps: tuple[int, ...],
         plan: Plan | None = None,
+        model: Any = None,
     ) -> None:
         self._batches: dict[str, Batch] = {CLEAN: batch}
         self._views = views
         self._student = student
+        self._model = student if model is None else model
         self._teachers = teachers
         self._draws = draws
         self._taps = taps
@@ -102,7 +106,7 @@ class StepForwards:
             if view not in self._views:
                 raise KeyError(f"view {view!r} is not made by this method; it has {[CLEAN, *self._views]}")
             make = self._views[view]
-            self._batches[view] = make(self._batches[CLEAN], self._student, self._teachers, self._draws)
+            self._batches[view] = make(self._batches[CLEAN], self._model, self._teachers, self._draws)
         return self._batches[view]
 
     def student(self, view: str = CLEAN, hidden: Sequence[int] = ()) -> Output:

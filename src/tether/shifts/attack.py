@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from tether.batch import Batch
 from tether.shifts.draws import Draws
@@ -27,6 +27,9 @@ class Attack:
         teachers: names of the teachers it asks; a method that uses the attack must bind them.
         label_preserving: whether the label of the clean sample still holds.
         default: part of its role's default set.
+        space: "embedding" where it gives token embeddings back, or asks its teachers about them. They must
+            then have the student's embeddings, which therefore may not train.
+        sanity: (runner of M_0, clean batch, severity) -> a warning about the budget, or None.
 
     Example:
         >>> attack.at(3)(batch, model, {"initial": teacher}, Draws(seed=0, step=12)).x.shape
@@ -41,6 +44,8 @@ class Attack:
     teachers: tuple[str, ...] = ()
     label_preserving: bool = True
     default: bool = False
+    space: Literal["raw", "embedding"] = "raw"
+    sanity: Callable[[Any, Batch, int], str | None] | None = None
 
     def at(self, severity: int) -> View:
         """The attack at one severity, as a view.

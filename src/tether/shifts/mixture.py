@@ -12,6 +12,7 @@ from torch import Tensor
 from tether.batch import Batch, concatenate
 from tether.errors import RequestError
 from tether.shifts.draws import Draws
+from tether.shifts.joining import in_one_space
 from tether.shifts.recipe import AnyShift
 from tether.shifts.registry import Spec, resolve, weight_of
 from tether.shifts.roles import default_names
@@ -47,7 +48,10 @@ class Mixture:
         return replace(self, shifts=tuple(s.prepared(supplies) for s in self.shifts))
 
     def __call__(self, batch: Batch, model: Any, teachers: Any, draws: Draws) -> Batch:
-        """The view: the same ids in the same order, shifted. Only attacks read model and teachers."""
+        """The view: the same ids in the same order, shifted. Only attacks read model and teachers.
+
+        Where some rows came back as token embeddings, all do: raw rows are embedded by the model.
+        """
         shifts = self.among(modality_of(batch))
         if len(batch) == 0:
             return batch
@@ -62,7 +66,7 @@ class Mixture:
             for (s, k), rows in groups.items()
         ]
         place = [row for rows in groups.values() for row in rows]
-        return concatenate(parts).take(sorted(range(len(place)), key=place.__getitem__))
+        return concatenate(in_one_space(parts, model)).take(sorted(range(len(place)), key=place.__getitem__))
 
     def _shift_of(self, ids: Tensor, count: int, draws: Draws) -> Tensor:
         """Index of each sample's shift, (B,) int64."""

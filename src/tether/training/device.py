@@ -42,8 +42,14 @@ class Engine:
         self.is_main: bool = self._accelerator.is_main_process
 
     def prepare(self, model: nn.Module) -> Runner:
-        """Move the model to the device and wrap it for several processes."""
+        """Move the model to the device and wrap it for several processes.
+
+        accelerate also replaces the model's forward by one that forces the precision. The loop sets the
+        precision around its forwards (`autocast`), and an attack computes in fp32: the model keeps its own.
+        """
         runner: Runner = self._accelerator.prepare_model(model)
+        for name in ("forward", "_original_forward"):
+            model.__dict__.pop(name, None)
         return runner
 
     def autocast(self) -> contextlib.AbstractContextManager[None]:

@@ -111,8 +111,9 @@ def fit(
             loss = 0.0
             for part in micro:
                 forwards = StepForwards(
-                    part, method.views, student, teachers, Draws(seed, step), model.backbone.taps(), plan
-                )
+                    part, method.views, student, teachers, Draws(seed, step), model.backbone.taps(), plan,
+                    model,
+                )  # fmt: skip
                 share = len(part) / len(batch)
                 with engine.autocast():
                     result = evaluate_terms(method.terms, forwards, share)
@@ -177,7 +178,7 @@ def _trace(
     batch: Batch, method: Method, student: Runner, teachers: Mapping[str, Runner], model: Model, draws: Draws
 ) -> Plan:
     """Run the terms once without a gradient to learn which forwards they ask for."""
-    forwards = StepForwards(batch, method.views, student, teachers, draws, model.backbone.taps())
+    forwards = StepForwards(batch, method.views, student, teachers, draws, model.backbone.taps(), model=model)
     with torch.no_grad():
         evaluate_terms(method.terms, forwards)
     return forwards.traced
