@@ -95,6 +95,7 @@ def train(
     fitted = fit(
         student, method, groups, data.train, {n: t.run for n, t in teachers.items()}, config.train, engine,
         config.seed, folder, config.fingerprint(), config.method.name,
+        validation(method, config, suite, engine),
     )  # fmt: skip
     finished = finish(method, student, origin, config, suite, engine)
     write_merge(folder, finished)

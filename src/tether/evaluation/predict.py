@@ -88,6 +88,7 @@ def make_judge(
             hits.append(float((probabilities.argmax(1) == evalset.examples.labels).mean()))
         if each is not None:
             each()
-        return Scores(id_val=hits[0], ood_val=float(np.mean(hits[1:])) if len(hits) > 1 else None)
+        ood = float(np.mean(hits[1:])) if len(hits) > 1 else None
+        return Scores(hits[0], ood, len(sets[0].examples))
 
     return judge

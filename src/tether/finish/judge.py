@@ -15,10 +15,11 @@ Judge = Callable[[Model], "Scores"]
 
 @dataclass(frozen=True)
 class Scores:
-    """Accuracies on ID validation and on OOD validation (None when there is none), with their sizes."""
+    """Accuracies on ID validation, of `count` samples, and on OOD validation (None when there is none)."""
 
     id_val: float
     ood_val: float | None
+    count: int = 0
 
 
 @dataclass(frozen=True)

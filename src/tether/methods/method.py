@@ -12,8 +12,10 @@ from torch import Tensor
 from tether.batch import Output
 from tether.errors import RequestError
 from tether.finish import Finish, keep
+from tether.finish.average import Averaging
 from tether.models.model import MAIN
 from tether.objective import Term
+from tether.objective.controller import Controller
 from tether.shifts import Mixture, View
 from tether.tune import Tuning
 
@@ -57,6 +59,8 @@ class Method:
         views: view name -> how it is made from the clean batch.
         teachers: teacher name -> where it comes from.
         finish: what happens to the weights after the last step.
+        average: of the weights along the way, which then stands for the last ones; None for none.
+        controller: changes the terms' weights on validation; None leaves them.
         predict: probabilities from an output.
         start: the head at step 0: "probe" (logistic regression on frozen features) or "random".
 
@@ -75,6 +79,8 @@ class Method:
     views: Mapping[str, View] = field(default_factory=dict)
     teachers: Mapping[str, TeacherSource] = field(default_factory=dict)
     finish: Finish = keep
+    average: Averaging | None = None
+    controller: Controller | None = None
     predict: Predict = softmax_main
     start: Literal["probe", "random"] = "probe"
 

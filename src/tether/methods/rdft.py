@@ -9,6 +9,7 @@ from tether import tune
 from tether.finish import keep, merge
 from tether.methods.method import Initial, Method, Saved, TeacherSource, Trained
 from tether.objective import activation, ce, features, kd, robust
+from tether.objective.controller import Controller, id_floor, primal_dual
 from tether.objective.divergences import Direction
 from tether.objective.terms import Target
 from tether.shifts import Spec, several
@@ -31,6 +32,7 @@ def rdft(
     mu: float | Literal["auto"] | None = "auto",
     views: int = 1,
     severities: Sequence[int] = (1, 2, 3),
+    controller: Literal["none", "id_floor", "primal_dual"] = "none",
 ) -> Method:
     """L_task(x) + l1 L_robust(x~) + l2 L_feature(x) + l3 L_RAR(x, x~), then merging (METHODS 1.7).
 
@@ -57,6 +59,8 @@ def rdft(
         views: V, shifted views x~ of each sample: L_robust is averaged over them, and L_RAR compares the rows
             of x and all of them (METHODS 1.4). Each costs a forward of student and initial model.
         severities: 0 to 5, drawn per sample and view.
+        controller: "id_floor" moves the three lambdas together by ID and OOD validation, "primal_dual" moves
+            lambda 1 to hold L_robust below a limit, "none" keeps them (METHODS 1.9). Test sets steer nothing.
     """
     shifted = several(views, shifts, severities)
     teachers: dict[str, TeacherSource] = {"initial": Initial()}
@@ -74,4 +78,11 @@ def rdft(
         views=shifted,
         teachers=teachers,
         finish=keep if mu is None else merge(mu),
+        controller=_controller(controller, robust_weight),
     )
+
+
+def _controller(name: str, robust_weight: float) -> Controller | None:
+    if name == "primal_dual":
+        return primal_dual(robust_weight)
+    return id_floor() if name == "id_floor" else None

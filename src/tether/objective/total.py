@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -21,7 +21,12 @@ class Total:
     values: dict[str, Tensor]
 
 
-def evaluate_terms(terms: Sequence[Term], forwards: Forwards, share: float = 1.0) -> Total:
+def evaluate_terms(
+    terms: Sequence[Term],
+    forwards: Forwards,
+    share: float = 1.0,
+    factors: Mapping[str, float] | None = None,
+) -> Total:
     """Sum of weight x value over the terms with weight; L_total of METHODS 1.7.
 
     Args:
@@ -29,6 +34,7 @@ def evaluate_terms(terms: Sequence[Term], forwards: Forwards, share: float = 1.0
         forwards: of one micro-batch.
         share: this micro-batch's part of the step's rows; per-example terms and batch statistics are both
             averaged with it.
+        factors: term name -> what a controller multiplies its weight with.
     """
     values: dict[str, Tensor] = {}
     loss: Tensor | None = None
@@ -39,7 +45,8 @@ def evaluate_terms(terms: Sequence[Term], forwards: Forwards, share: float = 1.0
         if term.of == "example":
             value = value.mean()
         values[term.name] = value.detach()
-        weighted = term.weight * share * value
+        weight = term.weight * (factors.get(term.name, 1.0) if factors else 1.0)
+        weighted = weight * share * value
         loss = weighted if loss is None else loss + weighted
     if loss is None:
         raise ValueError("no term has a weight, so there is nothing to train")

@@ -124,7 +124,7 @@ def _train(
     origin = trained_state(model)
     fitted = fit(
         model, method, groups, making.examples, {}, making.recipe, making.engine, making.seed, folder,
-        fingerprint, f"{name} teacher ({source.method})",
+        fingerprint, f"{name} teacher ({source.method})", making.judge,
     )  # fmt: skip
     method.finish.apply(model, origin, method.start == "random", making.judge)
     run = frozen_runner(model)

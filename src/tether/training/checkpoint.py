@@ -21,21 +21,38 @@ _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
 @dataclass(frozen=True)
 class Progressed:
-    """How far a run is: steps done and seconds spent on them; `fingerprint` says of which config."""
+    """How far a run is.
+
+    Attributes:
+        step: steps done.
+        seconds: spent on them.
+        fingerprint: of the config.
+        notes: JSON of what else a resumed run needs: controllers, early stopping.
+        ended: training was stopped early; no step follows.
+    """
 
     step: int
     seconds: float
     fingerprint: str
+    notes: str = ""
+    ended: bool = False
 
 
 def save(
-    folder: Path, parameters: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer, at: Progressed
+    folder: Path,
+    parameters: Mapping[str, nn.Parameter],
+    optimizer: torch.optim.Optimizer,
+    at: Progressed,
+    extra: Mapping[str, Tensor] | None = None,
 ) -> None:
     """Write the state after `at.step` steps over the last checkpoint, atomically.
 
     Random state is not kept: every step seeds its own (see `fit`).
+
+    Args:
+        extra: tensors of whatever accompanies the training, such as a running average.
     """
-    tensors: dict[str, Tensor] = {}
+    tensors = {f"extra/{name}": value.detach().cpu().contiguous() for name, value in (extra or {}).items()}
     for name, parameter in parameters.items():
         tensors[f"value/{name}"] = parameter.detach().cpu().contiguous()
         for moment in _MOMENTS:
@@ -50,8 +67,11 @@ def restore(
     parameters: Mapping[str, nn.Parameter],
     optimizer: torch.optim.Optimizer,
     fingerprint: str,
-) -> Progressed | None:
+) -> tuple[Progressed, dict[str, Tensor]] | None:
     """Load the last checkpoint into the parameters and the optimiser; None when there is none.
+
+    Returns:
+        How far the run is, and the extra tensors that were saved.
 
     Raises:
         RequestError: when it belongs to another config, or does not fit the model, or is damaged.
@@ -81,6 +101,7 @@ def restore(
                         optimizer.state[parameter] = {
                             m: t if m == "step" else t.to(parameter.device) for m, t in state.items()
                         }
+            extra = {n.removeprefix("extra/"): f.get_tensor(n) for n in names if n.startswith("extra/")}
     except (SafetensorError, KeyError, ValueError) as e:
         raise RequestError(f"the checkpoint {path} cannot be read ({e}). {mend}") from e
-    return at
+    return at, extra

@@ -14,7 +14,8 @@ from torch import nn
 
 from tether.batch import Batch, Output
 from tether.data import Examples
-from tether.errors import Interrupted
+from tether.errors import Interrupted, RequestError
+from tether.finish import Judge
 from tether.methods import Method
 from tether.models.model import Model
 from tether.objective import Plan, Runner, StepForwards, check_finite, evaluate_terms
@@ -27,6 +28,7 @@ from tether.training.memory import peak_bytes, reset_peak
 from tether.training.order import step_indices
 from tether.training.recipe import TrainConfig
 from tether.training.stop import stop_on_signal
+from tether.training.watch import Watch
 from tether.tune import Groups
 
 LOGGED_ROWS = 1000  # about so many rows a run, however long it is
@@ -61,6 +63,7 @@ def fit(
     folder: Path,
     fingerprint: str,
     label: str,
+    judge: Judge | None = None,
 ) -> Fitted:
     """Train `model` in place; resume from the folder's checkpoint if it has one.
 
@@ -73,6 +76,7 @@ def fit(
         folder: of the run; `log.jsonl` and `checkpoints/` go there.
         fingerprint: of everything the weights depend on.
         label: for the progress bar.
+        judge: scores the model on validation, for a controller and for early stopping.
 
     Raises:
         RequestError: a non-finite loss (term and step named), a checkpoint of another config, a full disk.
@@ -85,9 +89,26 @@ def fit(
     checkpoints = folder / "checkpoints"
     parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
     optimizer = make_optimizer(model, groups, recipe)
+    if method.average is not None and recipe.patience is not None:
+        raise RequestError(
+            "train.patience: expected null, since this method averages its weights and so ends elsewhere "
+            "than at its best step; leave patience out"
+        )
+    per_epoch = recipe.per_epoch(len(examples))
+    watch = Watch(method.controller, recipe.patience, recipe.validate_every, judge, per_epoch, total, folder)
+    average = None if method.average is None else method.average.begin(parameters)
+    tail = 0.0 if method.average is None else method.average.tail
     resumed = checkpoint.restore(checkpoints, parameters, optimizer, fingerprint)
-    start, spent = (resumed.step, resumed.seconds) if resumed else (0, 0.0)
+    start, spent, last = 0, 0.0, total
+    if resumed is not None:
+        at, extra = resumed
+        start, spent, last = at.step, at.seconds, at.step if at.ended else total
+        if at.notes:
+            watch.load(at.notes, extra, engine.device)
+        if average is not None:
+            average.load({n.removeprefix("average/"): t for n, t in extra.items() if "average/" in n})
     log.cut(folder / "log.jsonl", start)
+    watch.cut(start)
     student = engine.prepare(model)
     model.train()
     durations: list[float] = []
@@ -96,7 +117,7 @@ def fit(
     began = time.monotonic()
     with stop_on_signal() as stop, bar(label, total) as progress:
         progress.advance(start)
-        for step in range(start, total):
+        for step in range(start, last):
             tick = time.monotonic()
             rows = step_indices(step, len(examples), recipe.batch_size, seed)
             batch = examples.batch(engine.share(rows)).to(engine.device)
@@ -104,7 +125,7 @@ def fit(
             if plan is None:
                 plan = _trace(micro[0], method, student, teachers, model, Draws(seed, step))
             torch.manual_seed(_step_seed(seed, step))
-            factor = recipe.factor(step, total)
+            factor = recipe.factor(step, total, tail)
             for group in optimizer.param_groups:
                 group["lr"] = group["base_lr"] * factor
             row: dict[str, float] = {}
@@ -116,7 +137,7 @@ def fit(
                 )  # fmt: skip
                 share = len(part) / len(batch)
                 with engine.autocast():
-                    result = evaluate_terms(method.terms, forwards, share)
+                    result = evaluate_terms(method.terms, forwards, share, watch.factors)
                 check_finite(result, step)
                 engine.backward(result.loss)
                 loss += float(result.loss.detach())
@@ -125,30 +146,45 @@ def fit(
             nn.utils.clip_grad_norm_(parameters.values(), recipe.clip)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
+            if average is not None:
+                average.update(step + 1, total, per_epoch)
             durations.append(time.monotonic() - tick)
             progress.advance()
+            watch.note(row)
             if engine.is_main and (step % every == 0 or step == total - 1):
-                weights = {t.name: t.weight for t in method.terms if t.weight != 0}
+                now = watch.factors
+                weights = {t.name: t.weight * now.get(t.name, 1.0) for t in method.terms if t.weight != 0}
                 log.append(
                     folder / "log.jsonl",
                     {"step": step, "loss": loss, "lr": _rates(optimizer), "terms": row, "weights": weights},
                 )
             done = step + 1
-            if done % recipe.checkpoint_every == 0 or done == total or stop.asked:
-                at = Progressed(done, spent + time.monotonic() - began, fingerprint)
+            ended = watch.look(done, model, parameters, engine.is_main)
+            if done % recipe.checkpoint_every == 0 or done == total or ended or stop.asked:
+                seconds = spent + time.monotonic() - began
+                at = Progressed(done, seconds, fingerprint, watch.state(), ended)
+                extra = watch.tensors()
+                if average is not None:
+                    extra |= {f"average/{name}": value for name, value in average.state().items()}
                 if engine.is_main:
-                    checkpoint.save(checkpoints, parameters, optimizer, at)
+                    checkpoint.save(checkpoints, parameters, optimizer, at, extra)
+                if ended:
+                    last = done
+                    break
                 if stop.asked and done < total:
                     raise Interrupted(
                         f"stopped after step {done} of {total}; the state is saved in {folder}. "
                         "Run the same command again to go on."
                     )
     model.eval()
-    seconds = spent + (time.monotonic() - began if start < total else 0.0)
+    if average is not None:
+        average.apply()
+    watch.settle(parameters)
+    seconds = spent + (time.monotonic() - began if start < last else 0.0)
     return Fitted(
-        steps=total,
+        steps=last,
         train_seconds=seconds,
-        step_seconds=statistics.median(durations) if durations else seconds / total,
+        step_seconds=statistics.median(durations) if durations else seconds / last,
         peak_memory_bytes=peak_bytes(engine.device),
     )
 

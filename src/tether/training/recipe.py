@@ -23,6 +23,11 @@ class TrainConfig(BaseModel):
         warmup: fraction of the steps with a linearly rising rate.
         precision: "fp32", "bf16" autocast, or "auto": bf16 on a GPU that has it, else fp32.
         checkpoint_every: steps between checkpoints; a killed run loses at most so many.
+        patience: looks at validation without a better score after which training ends, at the best weights;
+            null trains to the end. The score is OOD validation among steps within 0.01 of the best ID
+            validation, or ID validation where there is no other.
+        validate_every: steps between two looks; null takes the controller's interval, or ten looks a run.
+            Without patience and without a controller nobody looks.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -38,13 +43,24 @@ class TrainConfig(BaseModel):
     warmup: float = Field(default=0.05, ge=0, lt=1)
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     checkpoint_every: int = Field(default=100, ge=1)
+    patience: int | None = Field(default=None, ge=1)
+    validate_every: int | None = Field(default=None, ge=1)
 
     def total_steps(self, samples: int) -> int:
         """Optimiser steps over a training set of this size; a last short batch counts."""
         return self.steps if self.steps is not None else self.epochs * math.ceil(samples / self.batch_size)
 
-    def factor(self, step: int, total: int) -> float:
-        """What the base rate is multiplied with at a step in [0, total)."""
+    def per_epoch(self, samples: int) -> int:
+        """Steps of one pass over a training set of this size."""
+        return math.ceil(samples / self.batch_size)
+
+    def factor(self, step: int, total: int, tail: float = 0.0) -> float:
+        """What the base rate is multiplied with at a step in [0, total).
+
+        Args:
+            tail: in the last part of this size the rate stays where the cosine was when it began.
+        """
+        step = min(step, math.ceil((1.0 - tail) * total))
         warm = max(1, round(self.warmup * total)) if self.warmup > 0 else 0
         if step < warm:
             return (step + 1) / warm
