@@ -26,7 +26,8 @@ def word_ids(tokenizer: Any, words: Sequence[str]) -> list[list[int]]:
         return []
     coded = tokenizer([_LEAD + w for w in words], add_special_tokens=False, return_offsets_mapping=True)
     return [
-        [i for i, (_, end) in zip(ids, spans, strict=True) if end > len(_LEAD)]
+        # A token for the space before the word is the word's: some tokenizers write rare words so.
+        [i for i, (_, end) in zip(ids, spans, strict=True) if end >= len(_LEAD)]
         for ids, spans in zip(coded["input_ids"], coded["offset_mapping"], strict=True)
     ]
 
