@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
-from tether.shifts.image import augmix, blur, colour, compression, geometry, noise, tone
+from tether.shifts.image import (
+    augmix,
+    blur,
+    colour,
+    compression,
+    geometry,
+    glass,
+    motion,
+    noise,
+    tone,
+    weather,
+    zoom,
+)
 
 SHIFTS = (
     *noise.SHIFTS,
     *blur.SHIFTS,
+    *glass.SHIFTS,
+    *motion.SHIFTS,
+    *zoom.SHIFTS,
+    *weather.SHIFTS,
     *colour.SHIFTS,
     *compression.SHIFTS,
     *augmix.SHIFTS,

@@ -53,10 +53,16 @@ def _defocus(x: Tensor, severity: int, ids: Tensor, draws: Draws) -> Tensor:
     return _filter(x, disk(*tables.DEFOCUS_BLUR.at(x, severity)), "reflect")
 
 
-def _gaussian(x: Tensor, severity: int, ids: Tensor, draws: Draws) -> Tensor:
-    sigma = tables.GAUSSIAN_BLUR.at(x, severity)
+def gaussian_filter(x: Tensor, sigma: float) -> Tensor:
+    """Gaussian blur of (B, C, H, W), borders repeated."""
     weights = gaussian_weights(sigma, round(4 * sigma))  # four sigma out, as the original's library does
+    if len(weights) == 1:
+        return x
     return _filter(_filter(x, weights[None, :], "replicate"), weights[:, None], "replicate")
+
+
+def _gaussian(x: Tensor, severity: int, ids: Tensor, draws: Draws) -> Tensor:
+    return gaussian_filter(x, tables.GAUSSIAN_BLUR.at(x, severity))
 
 
 SHIFTS = (
