@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from tether.shifts.draws import Draws, unit
+from tether.shifts.draws import Draws
 from tether.shifts.image import tables
 from tether.shifts.image.blur import gaussian_filter
 from tether.shifts.image.parts import in_parts
@@ -15,9 +15,11 @@ from tether.shifts.shift import Shift
 
 
 def _moves(ids: Tensor, high: int, wide: int, reach: int, draws: Draws, name: str) -> tuple[Tensor, Tensor]:
-    """Offsets down and right in [-reach, reach - 1], (B, H, W) int64 each, from one word a place."""
-    words = draws.words(ids, (high, wide), name)
-    down, right = ((unit(w) * (2 * reach)).long() - reach for w in (words, words << 24))
+    """Offsets down and right in [-reach, reach - 1], (B, H, W) int32 each, from 16 bits each."""
+    words = draws.words(ids, ((high * wide + 1) // 2,), name).view(torch.int32)
+    halves = words[:, : high * wide].view(-1, high, wide)
+    down = (((halves >> 16) & 0xFFFF) * (2 * reach) >> 16) - reach
+    right = ((halves & 0xFFFF) * (2 * reach) >> 16) - reach
     return down, right
 
 
