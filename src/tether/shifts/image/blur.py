@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from tether.shifts.draws import Draws
 from tether.shifts.image import tables
+from tether.shifts.image.parts import in_parts
 from tether.shifts.on_pixels import on_pixels
 from tether.shifts.shift import Shift
 
@@ -66,6 +67,6 @@ def _gaussian(x: Tensor, severity: int, ids: Tensor, draws: Draws) -> Tensor:
 
 
 SHIFTS = (
-    Shift("defocus_blur", "blur", "image", "a lens out of focus", on_pixels(_defocus)),
-    Shift("gaussian_blur", "extra_blur", "image", "Gaussian blur", on_pixels(_gaussian)),
+    Shift("defocus_blur", "blur", "image", "a lens out of focus", on_pixels(in_parts(_defocus))),
+    Shift("gaussian_blur", "extra_blur", "image", "Gaussian blur", on_pixels(in_parts(_gaussian))),
 )

@@ -5,13 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from tether.shifts.draws import Draws, unit
+from tether.shifts.draws import Draws
 
 
-def signed_pairs(ids: Tensor, shape: tuple[int, int], draws: Draws, name: str) -> Tensor:
-    """Uniform in [-1, 1), (B, *shape), two from each word; the last side is even."""
-    words = draws.words(ids, (shape[0], shape[1] // 2), name)
-    return torch.cat([unit(words), unit(words << 32)], dim=-1).mul_(2.0).sub_(1.0)
+def relief_noise(ids: Tensor, size: int, draws: Draws, name: str) -> Tensor:
+    """Uniform in [-1, 1), (B, size, size), in steps of 2^-15: four numbers from each word; size is even."""
+    words = draws.words(ids, (size * size // 4,), name)
+    return words.view(torch.int16).view(len(ids), size, size).float().mul_(2.0**-15)
 
 
 def plasma(noise: Tensor, decay: float) -> Tensor:

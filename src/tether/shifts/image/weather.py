@@ -9,7 +9,7 @@ from tether.shifts.draws import Draws
 from tether.shifts.image import tables
 from tether.shifts.image.motion import motion_blur
 from tether.shifts.image.parts import in_parts
-from tether.shifts.image.plasma import plasma, signed_pairs
+from tether.shifts.image.plasma import plasma, relief_noise
 from tether.shifts.image.zoom import enlarge, needed
 from tether.shifts.on_pixels import on_pixels
 from tether.shifts.shift import Shift
@@ -25,10 +25,10 @@ def _fog(x: Tensor, severity: int, ids: Tensor, draws: Draws) -> Tensor:
     strength, decay = tables.FOG.at(x, severity)
     high, wide = x.shape[2:]
     size = 1 << (max(high, wide) - 1).bit_length()
-    relief = plasma(signed_pairs(ids, (size, size), draws, "relief"), decay)[:, None, :high, :wide]
+    relief = plasma(relief_noise(ids, size, draws, "relief"), decay)[:, None, :high, :wide]
     brightest = x.amax(dim=(1, 2, 3), keepdim=True)
     scale = brightest / (brightest + strength)
-    return (x + strength * relief) * scale
+    return x.add(relief, alpha=strength).mul_(scale)
 
 
 def _snow(x: Tensor, severity: int, ids: Tensor, draws: Draws) -> Tensor:
