@@ -20,7 +20,7 @@ _SHIFTS = MappingProxyType({shift.name: shift for shift in (*image.SHIFTS, *text
 _ROLES: MappingProxyType[Role, frozenset[str]] = MappingProxyType(
     {
         "train": frozenset({"augmix", "geometry", "tone", "word", "format"}),
-        "val": frozenset({"extra_noise", "extra_blur", "extra_colour"}),
+        "val": frozenset({"extra_noise", "extra_blur", "extra_colour", "extra_weather"}),
         "test": frozenset(
             {"noise", "blur", "weather", "brightness", "contrast", "pixelate", "jpeg", "character"}
         ),
