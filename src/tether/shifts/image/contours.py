@@ -9,10 +9,24 @@ from torch.nn import functional as F
 _TAN_22 = 2**0.5 - 1  # tangent of 22.5 degrees, where the horizontal sector ends
 
 
+def bordered(grey: Tensor, mode: str) -> Tensor:
+    """Add a border of 1 pixel to (B, H, W), of any dtype: the nearest pixel, or the one mirrored in it."""
+    first, last = (0, -1) if mode == "replicate" else (1, -2)
+    tall = torch.cat([grey[:, first, None], grey, grey[:, last, None]], 1)
+    return torch.cat([tall[:, :, first, None], tall, tall[:, :, last, None]], 2)
+
+
 def _around(padded: Tensor, down: int, right: int) -> Tensor:
     """The neighbour (down, right) of every pixel, from a picture with a border of 1."""
     high, wide = (n - 2 for n in padded.shape[1:])
     return padded[:, 1 + down : 1 + down + high, 1 + right : 1 + right + wide]
+
+
+def _grown(marked: Tensor) -> Tensor:
+    """Marked pixels and their eight neighbours."""
+    padded = F.pad(marked, (1, 1, 1, 1))
+    rows = padded[:, :-2] | padded[:, 1:-1] | padded[:, 2:]
+    return rows[:, :, :-2] | rows[:, :, 1:-1] | rows[:, :, 2:]
 
 
 def canny(grey: Tensor, low: float, high: float) -> Tensor:
@@ -22,14 +36,18 @@ def canny(grey: Tensor, low: float, high: float) -> Tensor:
     hysteresis over the eight neighbours, as OpenCV's Canny does by default.
 
     Args:
-        grey: (B, H, W), whole numbers in 0..255 as float.
+        grey: (B, H, W) int16, 0..255.
         low: gradient above which an edge goes on.
         high: gradient above which an edge starts.
 
     Returns:
         (B, H, W) bool.
+
+    Example:
+        >>> canny((torch.rand(1, 64, 64) * 255).to(torch.int16), low=50, high=150).shape
+        torch.Size([1, 64, 64])
     """
-    padded = F.pad(grey[:, None], (1, 1, 1, 1), mode="replicate")[:, 0]
+    padded = bordered(grey, "replicate")
     across = padded[:, :, 2:] - padded[:, :, :-2]
     along = padded[:, :, 2:] + padded[:, :, :-2] + 2 * padded[:, :, 1:-1]
     dx = across[:, 2:] + across[:, :-2] + 2 * across[:, 1:-1]
@@ -37,17 +55,17 @@ def canny(grey: Tensor, low: float, high: float) -> Tensor:
     tall, broad = dy.abs(), dx.abs()
     size = tall + broad
     frame = F.pad(size, (1, 1, 1, 1))
-    # A ridge of two equal pixels keeps the second. Diagonals: strictly higher than both neighbours.
+    # Of two equal pixels across an edge the first stays. Diagonals: strictly higher than both neighbours.
     level = (size > _around(frame, 0, -1)) & (size >= _around(frame, 0, 1))
     upright = (size > _around(frame, -1, 0)) & (size >= _around(frame, 1, 0))
     falling = (size > _around(frame, -1, -1)) & (size > _around(frame, 1, 1))
     rising = (size > _around(frame, -1, 1)) & (size > _around(frame, 1, -1))
-    diagonal = torch.where((dx < 0) ^ (dy < 0), rising, falling)
+    diagonal = torch.where((dx ^ dy) < 0, rising, falling)
     ridge = torch.where(tall < _TAN_22 * broad, level, torch.where(broad < _TAN_22 * tall, upright, diagonal))
     weak = ridge & (size > low)
     edge = weak & (size > high)
     while True:
-        more = weak & (F.max_pool2d(edge[:, None].float(), 3, 1, 1)[:, 0] > 0)
+        more = weak & _grown(edge)
         if torch.equal(more, edge):
             return edge
         edge = more
@@ -62,6 +80,10 @@ def distance(marked: Tensor, most: int) -> Tensor:
 
     Returns:
         (B, H, W) float32.
+
+    Example:
+        >>> distance(torch.eye(3).bool()[None], most=20)[0, 0]
+        tensor([0.0000, 0.7071, 1.4142])
     """
     # First within each row, by steps of 1, 2, 4, ..., which add up to every number.
     flat = torch.where(marked, 0, most).to(torch.int16)

@@ -110,4 +110,6 @@ def _frost(x: Tensor, severity: int, ids: Tensor, draws: Draws) -> Tensor:
 
 
 # In tens: a small picture's texture is as large as a big one's.
-SHIFTS = (Shift("frost_proc", "weather", "image", "seen through ice crystals", on_pixels(in_parts(_frost, 10))),)
+SHIFTS = (
+    Shift("frost_proc", "weather", "image", "seen through ice crystals", on_pixels(in_parts(_frost, 10))),
+)

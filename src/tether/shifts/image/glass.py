@@ -28,11 +28,16 @@ def glass_blur(*, exact: bool = False) -> Shift:
 
     The exchanges are sequential, as in the original: `swaps` computes what its loop would give for
     the same draws. What differs from the original: the random numbers; pixels stay floats between
-    the steps, where the original truncates them to bytes (half a level darker on average).
+    the steps, where the original truncates them to bytes (half a level darker on average); with six
+    offsets to choose from, the chances of two differ by 2^-16.
+
+    Neither kind is monotone in the severity: the published constants trade passes for blur.
 
     Args:
         exact: repeat a slip of the original: its exchange, written on array views, copies the
-            neighbour over the pixel instead. This loses detail, so it is a little stronger.
+            neighbour over the pixel instead, so that nothing travels far against the loop. Only
+            this one gives the original's numbers. On photographs of 224 px the true exchange
+            differs by up to 12%, at 32 px it is up to 44% stronger (mean absolute difference).
 
     Example:
         >>> glass_blur(exact=True)(batch, severity=3, draws=Draws(seed=0)).x.shape == batch.x.shape

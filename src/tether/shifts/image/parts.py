@@ -28,7 +28,7 @@ def in_parts(change: Change, images: int | None = None) -> Change:
         most = images or max(_PIXELS // (x.shape[2] * x.shape[3]), 1)
         if x.device.type != "cpu" or len(x) <= most:
             return change(x, severity, ids, draws)
-        pairs = zip(x.split(most), ids.split(most), strict=True)
+        pairs = zip(torch.split(x, most), torch.split(ids, most), strict=True)
         return torch.cat([change(part, severity, some, draws) for part, some in pairs])
 
     return apply

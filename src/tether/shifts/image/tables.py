@@ -63,9 +63,7 @@ MOTION_BLUR = table(  # (radius, sigma), px
 )
 # (how many factors, from 1 on; their step). Rounding in the original's ranges lets 1.11 and 1.06 in.
 _ZOOMS_SMALL = ((7, 0.01), (12, 0.01), (16, 0.01), (21, 0.01), (26, 0.01))
-ZOOM_BLUR = table(
-    ((12, 0.01), (16, 0.01), (11, 0.02), (13, 0.02), (11, 0.03)), _ZOOMS_SMALL, _ZOOMS_SMALL
-)
+ZOOM_BLUR = table(((12, 0.01), (16, 0.01), (11, 0.02), (13, 0.02), (11, 0.03)), _ZOOMS_SMALL, _ZOOMS_SMALL)
 SNOW = table(  # (mean, std, zoom, threshold, blur radius, blur sigma, part of the picture kept)
     (
         (0.1, 0.3, 3.0, 0.5, 10, 4.0, 0.8),
