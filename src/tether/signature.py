@@ -48,4 +48,6 @@ def checked_options(
         if first["type"] == "missing":
             raise RequestError(f"{where}.{key}: {owner} needs this option; give it a value") from e
         raise RequestError(f"{where}.{key}: {first['msg']}, got {first['input']!r}") from e
-    return {key: getattr(checked, key) for key in fields}
+    values = {key: getattr(checked, key) for key in fields}
+    # A default may be a tuple where YAML and JSON give a list; the same options must compare as equal.
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}

@@ -47,6 +47,7 @@ def test_seed_and_step_matter_unless_the_shift_is_fixed(name, batch):
     fixed = {
         "defocus_blur",
         "gaussian_blur",
+        "zoom_blur",
         "brightness",
         "contrast",
         "saturate",
@@ -96,6 +97,8 @@ def test_shape_dtype_range_kept(name, dtype, images):
         "speckle_noise",
         "defocus_blur",
         "gaussian_blur",
+        "motion_blur",
+        "zoom_blur",
         "brightness",
         "contrast",
         "pixelate",

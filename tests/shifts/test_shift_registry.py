@@ -19,12 +19,18 @@ def test_roles_of_the_packaged_shifts():
         "shot_noise",
         "impulse_noise",
         "defocus_blur",
+        "glass_blur",
+        "motion_blur",
+        "zoom_blur",
+        "snow",
+        "fog",
+        "frost_proc",
         "brightness",
         "contrast",
         "pixelate",
         "jpeg_compression",
     )
-    assert default_names("val", "image") == ("speckle_noise", "gaussian_blur", "saturate")
+    assert default_names("val", "image") == ("speckle_noise", "gaussian_blur", "spatter", "saturate")
     assert default_names("train", "image") == ("augmix", "geometry", "tone")
     assert default_names("test", "text") == ("typos", "keyboard", "ocr")
     assert default_names("train", "text") == ("word_dropout", "word_swap", "punctuation", "elongation")

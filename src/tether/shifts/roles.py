@@ -29,7 +29,7 @@ _ROLES: MappingProxyType[Role, frozenset[str]] = MappingProxyType(
                 "adversarial",
             )
         ),
-        "val": frozenset(("extra_noise", "extra_blur", "extra_colour")),
+        "val": frozenset(("extra_noise", "extra_blur", "extra_colour", "extra_weather")),
         "test": frozenset(
             (
                 *("noise", "blur", "weather", "brightness", "contrast", "pixelate", "jpeg"),

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from tether.shifts.draws import Draws
 from tether.shifts.image import tables
+from tether.shifts.image.parts import in_parts
 from tether.shifts.on_pixels import on_pixels
 from tether.shifts.shift import Shift
 
@@ -18,6 +19,8 @@ def gaussian_weights(sigma: float, radius: int) -> Tensor:
     """A sampled Gaussian that sums to 1, (2 * radius + 1,) float32."""
     at = torch.arange(-radius, radius + 1, dtype=torch.float64)
     weights = torch.exp(-0.5 * (at / sigma) ** 2)
+    # What float32 cannot add to the largest is 0: products of such weights are denormal, hence slow.
+    weights[weights < 2.0**-24] = 0.0
     return (weights / weights.sum()).float()
 
 
@@ -53,13 +56,19 @@ def _defocus(x: Tensor, severity: int, ids: Tensor, draws: Draws) -> Tensor:
     return _filter(x, disk(*tables.DEFOCUS_BLUR.at(x, severity)), "reflect")
 
 
-def _gaussian(x: Tensor, severity: int, ids: Tensor, draws: Draws) -> Tensor:
-    sigma = tables.GAUSSIAN_BLUR.at(x, severity)
+def gaussian_filter(x: Tensor, sigma: float) -> Tensor:
+    """Gaussian blur of (B, C, H, W), borders repeated."""
     weights = gaussian_weights(sigma, round(4 * sigma))  # four sigma out, as the original's library does
+    if len(weights) == 1:
+        return x
     return _filter(_filter(x, weights[None, :], "replicate"), weights[:, None], "replicate")
 
 
+def _gaussian(x: Tensor, severity: int, ids: Tensor, draws: Draws) -> Tensor:
+    return gaussian_filter(x, tables.GAUSSIAN_BLUR.at(x, severity))
+
+
 SHIFTS = (
-    Shift("defocus_blur", "blur", "image", "a lens out of focus", on_pixels(_defocus)),
-    Shift("gaussian_blur", "extra_blur", "image", "Gaussian blur", on_pixels(_gaussian)),
+    Shift("defocus_blur", "blur", "image", "a lens out of focus", on_pixels(in_parts(_defocus))),
+    Shift("gaussian_blur", "extra_blur", "image", "Gaussian blur", on_pixels(in_parts(_gaussian))),
 )
