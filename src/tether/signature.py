@@ -48,6 +48,4 @@ def checked_options(
         if first["type"] == "missing":
             raise RequestError(f"{where}.{key}: {owner} needs this option; give it a value") from e
         raise RequestError(f"{where}.{key}: {first['msg']}, got {first['input']!r}") from e
-    values = {key: getattr(checked, key) for key in fields}
-    # A default may be a tuple where YAML and JSON give a list; the same options must compare as equal.
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
+    return {key: getattr(checked, key) for key in fields}

@@ -17,7 +17,7 @@ def aug_ce(
     weight: float = 1.0,
     tuning: str = "lora",
     views: int = 1,
-    severities: Sequence[int] = (1, 2, 3),
+    severities: tuple[int, ...] = (1, 2, 3),
 ) -> Method:
     """The student of RDFT, its shifted views, and ordinary cross-entropy on both (METHODS 1.4).
 

@@ -31,7 +31,7 @@ def rdft(
     task_teacher: str = "lp_ft",
     mu: float | Literal["auto"] | None = "auto",
     views: int = 1,
-    severities: Sequence[int] = (1, 2, 3),
+    severities: tuple[int, ...] = (1, 2, 3),
     controller: Literal["none", "id_floor", "primal_dual"] = "none",
 ) -> Method:
     """L_task(x) + l1 L_robust(x~) + l2 L_feature(x) + l3 L_RAR(x, x~), then merging (METHODS 1.7).
