@@ -21,6 +21,7 @@ def test_roles_of_the_packaged_shifts():
         "defocus_blur",
         "brightness",
         "contrast",
+        "elastic_transform",
         "pixelate",
         "jpeg_compression",
     )

@@ -21,7 +21,9 @@ _ROLES: MappingProxyType[Role, frozenset[str]] = MappingProxyType(
     {
         "train": frozenset({"augmix", "geometry", "tone", "word", "format"}),
         "val": frozenset({"extra_noise", "extra_blur", "extra_colour"}),
-        "test": frozenset({"noise", "blur", "brightness", "contrast", "pixelate", "jpeg", "character"}),
+        "test": frozenset(
+            {"noise", "blur", "brightness", "contrast", "elastic", "pixelate", "jpeg", "character"}
+        ),
     }
 )
 
