@@ -14,7 +14,7 @@ from tether.batch import Batch
 from tether.shifts import SEVERITIES, Draws, get
 from tether.shifts.image.blur import disk
 from tether.shifts.image.box import box_resize
-from tether.shifts.image.tables import GAUSSIAN_NOISE, PIXELATE
+from tether.shifts.image.tables import DEFOCUS_BLUR, GAUSSIAN_NOISE, PIXELATE
 
 
 def shifted(name: str, x: torch.Tensor, severity: int) -> torch.Tensor:
@@ -83,6 +83,23 @@ def test_disk_sums_to_one_and_is_symmetric(radius, sigma, side):
     assert k.sum().item() == pytest.approx(1, abs=1e-6)
     torch.testing.assert_close(k, k.T)
     torch.testing.assert_close(k, k.flip(0))
+
+
+@pytest.mark.parametrize("severity", SEVERITIES)
+@pytest.mark.parametrize("size", [(224, 224), (130, 187)])
+def test_wide_disks_convolve_too(size, severity, images):
+    """At 224 px the kernels reach 25 px and go through Fourier transforms: scipy's convolution with them."""
+    x = torch.nn.functional.interpolate(images.x[:1], size=size, mode="bilinear")
+    kernel = disk(*DEFOCUS_BLUR.at(x, severity)).double().numpy()
+    want = np.stack([ndimage.convolve(c, kernel, mode="mirror") for c in x[0].double().numpy()])
+    np.testing.assert_allclose(shifted("defocus_blur", x, severity)[0].numpy(), want, atol=2e-6)
+
+
+def test_no_weight_is_too_small_for_a_float():
+    """Denormal numbers make a convolution twenty times slower."""
+    for radius, sigma in ((3, 0.1), (1, 0.1), (2.5, 0.01)):
+        weights = disk(radius, sigma)
+        assert weights[weights > 0].min() > 1e-30
 
 
 @pytest.mark.parametrize("severity", SEVERITIES)

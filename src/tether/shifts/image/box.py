@@ -59,5 +59,5 @@ def box_resize(x: Tensor, target: int, dim: int) -> Tensor:
             taken *= (count > k).to(x.dtype).view(along)
         out += taken
     if most > 1:
-        out /= count.to(x.dtype).view(along)
+        out *= (1.0 / count).to(x.dtype).view(along) if most > least else 1.0 / most
     return out.view(*x.shape[:dim], target, *after)

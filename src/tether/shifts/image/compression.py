@@ -15,8 +15,8 @@ from tether.shifts.shift import Shift
 def _pixelate(x: Tensor, severity: int, ids: Tensor, draws: Draws) -> Tensor:
     fraction = tables.PIXELATE.at(x, severity)
     high, wide = x.shape[2:]
-    rows = box_resize(x, max(int(high * fraction), 1), dim=2)
-    small = box_resize(rows, max(int(wide * fraction), 1), dim=3)
+    narrow = box_resize(x, max(int(wide * fraction), 1), dim=3)
+    small = box_resize(narrow, max(int(high * fraction), 1), dim=2)
     return box_resize(box_resize(small, wide, dim=3), high, dim=2)
 
 

@@ -91,7 +91,9 @@ def jpeg(x: Tensor, quality: int) -> Tensor:
     chroma = _coded(_halved(planes[:, 1:]), into[1], back[1], first[1], level=128.0)
     planes[:, :1] = luma[:, :, :high, :wide]
     _double(chroma[:, :, : (high + 1) // 2, : (wide + 1) // 2], planes[:, 1:])
-    return (x.new_tensor(_FROM_YCC).mul_(2.0**-16) @ planes.flatten(2)).round_().mul_(1 / 255).view_as(x)
+    back_to_rgb = x.new_tensor(_FROM_YCC).mul_(2.0**-16).expand(len(x), 3, 3)
+    torch.bmm(back_to_rgb, planes.flatten(2), out=pixels)  # new memory is what costs most on a CPU
+    return pixels.round_().mul_(1 / 255).view_as(x)
 
 
 def _grown(planes: Tensor, high: int, wide: int) -> Tensor:
@@ -130,7 +132,7 @@ def _coded(planes: Tensor, into: Tensor, back: Tensor, first: float, level: floa
     quotients[:, 0] += 8 * (level - 128) / first * _AWAY
     quotients.round_()
     quotients[:, 0] += 8 * (128 - level + 0.5 + _UP) / first  # half a level up, so that floor rounds
-    pixels = (quotients @ back.to(planes.device)).floor_().clamp_(-level, 255 - level)
+    pixels = torch.mm(quotients, back.to(planes.device), out=blocks).floor_().clamp_(-level, 255 - level)
     return pixels.view(b, c, h // 8, w // 8, 8, 8).transpose(3, 4).reshape(b, c, h, w)
 
 
@@ -154,11 +156,11 @@ def _double(planes: Tensor, out: Tensor) -> None:
     high, wide = out.shape[2:]
     matrix, bias = (t[..., :wide].to(planes.device) for t in _across(planes.shape[3]))
     rows = (planes @ matrix).add_(bias)  # a quarter of each row
-    even, odd = out[:, :, ::2], out[:, :, 1::2]
-    torch.mul(rows[:, :, 0], 4, out=even[:, :, 0])
-    torch.add(rows[:, :, :-1], rows[:, :, 1:], alpha=3, out=even[:, :, 1:])
-    below = rows[:, :, 1:][:, :, : odd.shape[2]]
-    torch.add(below, rows[:, :, : below.shape[2]], alpha=3, out=odd[:, :, : below.shape[2]])
+    upper, lower = out[:, :, ::2], out[:, :, 1::2]
+    torch.mul(rows[:, :, 0], 4, out=upper[:, :, 0])
+    torch.add(rows[:, :, :-1], rows[:, :, 1:], alpha=3, out=upper[:, :, 1:])
+    below = rows[:, :, 1:][:, :, : lower.shape[2]]
+    torch.add(below, rows[:, :, : below.shape[2]], alpha=3, out=lower[:, :, : below.shape[2]])
     if high % 2 == 0:
-        torch.mul(rows[:, :, -1], 4, out=odd[:, :, -1])
+        torch.mul(rows[:, :, -1], 4, out=lower[:, :, -1])
     out.floor_()
