@@ -132,3 +132,21 @@ def test_the_global_generator_is_neither_read_nor_moved():
     before = torch.get_rng_state()
     assert torch.equal(Draws(0).normal(IDS, (4,), "z"), first)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_halves_are_the_two_ends_of_each_word():
+    """Second road: Python's own bytes of the 64-bit words, an odd count included."""
+    ids = torch.tensor([5, 9])
+    want = []
+    for row in Draws(4).words(ids, (3,), "h").tolist():
+        raw = b"".join(word.to_bytes(8, "little", signed=True) for word in row)
+        want.append([int.from_bytes(raw[i : i + 4], "little", signed=True) for i in range(0, 24, 4)])
+    got = Draws(4).halves(ids, (5,), "h")
+    assert got.dtype == torch.int32
+    assert got.tolist() == [row[:5] for row in want]
+    assert Draws(4).halves(ids, (), "h").tolist() == [row[0] for row in want]
+    assert Draws(4).halves(ids, (2, 2), "h").shape == (2, 2, 2)
+    # Both halves are even over their whole range.
+    u = Draws(0).halves(torch.tensor([1]), (40_000,), "h").double().flatten().numpy() / 2**32 + 0.5
+    assert stats.kstest(u[::2], "uniform").pvalue > 1e-3
+    assert stats.kstest(u[1::2], "uniform").pvalue > 1e-3

@@ -27,6 +27,7 @@ def test_roles_of_the_packaged_shifts():
         "frost_proc",
         "brightness",
         "contrast",
+        "elastic_transform",
         "pixelate",
         "jpeg_compression",
     )

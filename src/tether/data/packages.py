@@ -68,6 +68,14 @@ DINOV2_S = Package(
     size_bytes=90_210_194,
     licence="MIT (package)",
 )
+FOOLBOX = Package(
+    name="foolbox",
+    version="3.3.4",
+    kind="wheel",
+    sha256="11049d515d38e765e206a73ace9cc648b81a0d6d1da9ad9057e149ee117989cb",
+    size_bytes=1_677_112,
+    licence="MIT (package); the photos in it are ImageNet's, and are used for tests alone",
+)
 EMOJIBASE = Package(
     name="emojibase-data",
     version="17.0.0",

@@ -16,9 +16,20 @@ _STEP = 0x9E3779B97F4A7C15 - (1 << 64)
 _MULTIPLIERS = (0xBF58476D1CE4E5B9 - (1 << 64), 0x94D049BB133111EB - (1 << 64))
 
 
-def _shift_right(words: Tensor, bits: int) -> Tensor:
+def _shift_right(words: Tensor, bits: int, out: Tensor | None = None) -> Tensor:
     """Logical shift: torch's >> on int64 copies the sign bit in, so it is masked off again."""
-    return (words >> bits).bitwise_and_((1 << (64 - bits)) - 1)
+    return torch.bitwise_right_shift(words, bits, out=out).bitwise_and_((1 << (64 - bits)) - 1)
+
+
+def _scramble_(words: Tensor) -> Tensor:
+    """splitmix64's output function, in place. One scratch tensor serves all steps: memory is what costs."""
+    scratch = torch.empty_like(words)
+    words ^= _shift_right(words, 30, scratch)
+    words *= _MULTIPLIERS[0]
+    words ^= _shift_right(words, 27, scratch)
+    words *= _MULTIPLIERS[1]
+    words ^= _shift_right(words, 31, scratch)
+    return words
 
 
 def scramble(words: Tensor, salt: int = 0) -> Tensor:
@@ -32,13 +43,7 @@ def scramble(words: Tensor, salt: int = 0) -> Tensor:
         int64 words of the same shape; the same on every device.
     """
     salt_word = (salt * _STEP + (1 << 63)) % (1 << 64) - (1 << 63)
-    out = words + salt_word
-    out = out ^ _shift_right(out, 30)
-    out = out.mul_(_MULTIPLIERS[0])
-    out ^= _shift_right(out, 27)
-    out = out.mul_(_MULTIPLIERS[1])
-    out ^= _shift_right(out, 31)
-    return out
+    return _scramble_(words + salt_word)
 
 
 def unit(words: Tensor) -> Tensor:
@@ -76,7 +81,13 @@ class Draws:
         key = self._key(name)
         start = scramble(scramble(ids.to(torch.int64) ^ key), 1)  # (B,)
         index = torch.arange(math.prod(shape), device=ids.device, dtype=torch.int64) * _STEP
-        return scramble(start[:, None] + index).view(len(ids), *shape)
+        return _scramble_(start[:, None] + index).view(len(ids), *shape)
+
+    def halves(self, ids: Tensor, shape: tuple[int, ...], name: str) -> Tensor:
+        """Raw 32-bit words, (B, *shape) int32: two from each 64-bit word, for half the price."""
+        count = math.prod(shape)
+        pairs = self.words(ids, ((count + 1) // 2,), name)
+        return pairs.view(torch.int32)[:, :count].reshape(len(ids), *shape)
 
     def uniform(self, ids: Tensor, shape: tuple[int, ...], name: str) -> Tensor:
         """Uniform in [0, 1), (B, *shape) float32."""
@@ -87,9 +98,11 @@ class Draws:
         count = math.prod(shape)
         words = self.words(ids, ((count + 1) // 2,), name)  # one word makes two normals
         # Half a step above unit(): the logarithm never sees 0.
-        radius = (unit(words) + 2.0**-25).log_().mul_(-2.0).sqrt_()
-        angle = unit(words << 32).mul_(2.0 * math.pi)
-        pairs = torch.stack([radius * angle.cos(), radius * angle.sin()], dim=-1)
+        radius = unit(words).add_(2.0**-25).log_().mul_(-2.0).sqrt_()
+        angle = unit(words.bitwise_left_shift_(32)).mul_(2.0 * math.pi)
+        pairs = torch.empty(*words.shape, 2, device=ids.device)
+        torch.mul(radius, angle.cos(), out=pairs[..., 0])
+        torch.mul(radius, angle.sin_(), out=pairs[..., 1])
         return pairs.flatten(1)[:, :count].reshape(len(ids), *shape)
 
     def integers(self, ids: Tensor, low: int, high: int, shape: tuple[int, ...], name: str) -> Tensor:

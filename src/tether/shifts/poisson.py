@@ -2,78 +2,118 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
-from tether.shifts.draws import scramble, unit
+from tether.shifts.draws import Draws
 
-_SMALL = 10.0  # below this rate the rejection sampler's bounds do not hold, and inversion is short
-_ROUNDS = 64  # each round accepts 7 of 10 at least, so nothing is left long before the last one
+_LEVELS = 256  # of light that have a table: the bytes of a picture
+_NEAR = 3e-5  # in levels: a byte divided by 255 and multiplied again is off by no more in float32
+_FINE = 18  # low bits of a float32, which decide within a cell; the exponent and 5 bits name the cell
+_FIRST = 126 << (23 - _FINE)  # the cell of the smallest tail, 0.5 * 2^-32
+_CELLS = (32 + 1) << (23 - _FINE)  # up to a tail of 2^31 and what rounds up to it; 32 cells an octave
+_MOST = 600.0  # photons; up to there a cell holds one step of the distribution function at most
 
 
-def poisson(rate: Tensor, words: Tensor) -> Tensor:
-    """Draw one Poisson count per element.
+@lru_cache(maxsize=16)
+def _guide(photons: float) -> Tensor:
+    """The quantile function at each level of light, (levels * 2 * cells,) int32; 2 MB, built in no time.
+
+    The two halves of the distribution are told by their tails, P(count <= k) and P(count > k), in cells
+    whose width grows with the tail. At most one step of the function falls into a cell. An entry is so
+    made that adding a draw's fine bits carries into the count exactly when the draw reaches that step.
+
+    Raises:
+        ValueError: when there are too many photons for cells of this width.
+    """
+    if not 0 < photons <= _MOST:
+        raise ValueError(f"expected 0 < photons <= {_MOST:g}, got {photons:g}")
+    rate = torch.arange(_LEVELS, dtype=torch.float64)[:, None] * (photons / (_LEVELS - 1))
+    k = torch.arange(int(photons + 8 * photons**0.5 + 24), dtype=torch.float64)  # far beyond any draw
+    below = torch.special.gammaincc(k + 1, rate.expand(-1, len(k)))  # P(count <= k), rising
+    above = torch.special.gammainc(k + 1, rate.expand(-1, len(k)))  # P(count > k), falling
+
+    bits = torch.arange(_FIRST, _FIRST + _CELLS + 1, dtype=torch.int32) << _FINE
+    edges = bits.view(torch.float32).double() * 2.0**-32  # (cells + 1,), from 2^-33 to 1/2
+    low = torch.searchsorted(below, edges.expand(_LEVELS, -1).contiguous(), right=True)
+    high = torch.searchsorted(-above, -edges.expand(_LEVELS, -1).contiguous(), right=True)
+    guide = torch.empty(_LEVELS, 2, _CELLS, dtype=torch.int64)
+    # The lower half: from the count at the left edge, one more once the draw reaches the step.
+    guide[:, 0] = (low[:, :-1] << _FINE) + _carry(below, low[:, :-1], low[:, 1:], edges)
+    # The upper half, whose fine bits come inverted: from the count at the right edge, one more up to it.
+    guide[:, 1] = (high[:, 1:] << _FINE) + (
+        (1 << _FINE) - _carry(above, high[:, 1:], high[:, :-1], edges)
+    ) * (high[:, 1:] != high[:, :-1])
+    return guide.flatten().to(torch.int32)
+
+
+def _carry(steps: Tensor, count: Tensor, other: Tensor, edges: Tensor) -> Tensor:
+    """2^fine minus the step's place in the cell, in fine units; 0 where the cell holds no step."""
+    at = steps.gather(1, count.clamp(max=steps.shape[1] - 1))
+    place = ((at - edges[:-1]) / edges.diff() * (1 << _FINE)).round().clamp(0, 1 << _FINE).long()
+    return torch.where(count == other, 0, (1 << _FINE) - place)
+
+
+def poisson(light: Tensor, photons: float, ids: Tensor, draws: Draws) -> Tensor:
+    """Draw one count per element from the Poisson distribution with the rate light * photons.
+
+    The rate is split in two: the byte level at or below the light, whose quantiles a table holds, and the
+    rest up to the next level; the counts of both add up. A picture of bytes has no rest. All is inversion, so
+    a sample's pattern is the same at every number of photons.
+
+    A step of the distribution function is right to 2^-24 of the tail beyond it; no draw lies further out
+    than a tail of 2^-33.
 
     Args:
-        rate: expected counts, any shape, float32, >= 0.
-        words: int64 words of the same shape (`Draws.words`); they alone decide the outcome.
+        light: (B, ...) float32 in [0, 1].
+        photons: the rate at full light, at most 600.
+        ids: (B,), on the same device.
+        draws: everything random.
 
     Returns:
         Whole numbers as float32, same shape.
+
+    Raises:
+        ValueError: when there are too many photons.
     """
-    flat, seeds = rate.reshape(-1), words.reshape(-1)
-    out = torch.zeros_like(flat)
-    small = flat < _SMALL
-    rows = small.nonzero().squeeze(1)
-    out[rows] = _by_inversion(flat[rows], seeds[rows])
-    rows = (~small).nonzero().squeeze(1)
-    out[rows] = _by_rejection(flat[rows], seeds[rows])
-    return out.view_as(rate)
+    shape = tuple(light.shape[1:])
+    level, rest = _levels(light)
+    words = draws.halves(ids, shape, "count")
+    sign = words >> 31  # 0 or -1: which half
+    tail = words.bitwise_xor_(sign).to(torch.float32).add_(0.5).view(torch.int32)  # in units of 2^-32
+    fine = tail.bitwise_xor(sign).bitwise_and_((1 << _FINE) - 1)
+    cell = tail.bitwise_right_shift_(_FINE).add_(sign.bitwise_and_(_CELLS))
+    cell.add_(level.to(torch.int32), alpha=2 * _CELLS).sub_(_FIRST)
+    found = _guide(float(photons)).to(light.device).index_select(0, cell.flatten()).view_as(cell)
+    out = found.add_(fine).bitwise_right_shift_(_FINE).to(torch.float32)
+    if rest is not None:
+        out += _few(rest.mul_(photons / (_LEVELS - 1)), draws.halves(ids, shape, "rest"))
+    return out
 
 
-def _by_inversion(rate: Tensor, words: Tensor) -> Tensor:
-    """Count the steps of the distribution function that lie at or below one uniform number."""
-    # float64: the last steps of the distribution function are smaller than float32 can add to 1.
-    u = unit(words).double() + unit(words << 24).double() * 2.0**-24
-    lam = rate.double()
+def _levels(light: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Split light into whole levels and the rest, both in levels; None for no rest at all."""
+    rest = light * (_LEVELS - 1)
+    level = (rest + _NEAR).floor_()
+    rest.sub_(level)
+    return level, rest.clamp_(min=0.0) if rest.numel() and rest.max().item() > _NEAR else None
+
+
+def _few(rate: Tensor, words: Tensor) -> Tensor:
+    """Counts at rates up to 3: walk up the distribution function; few elements take even one step."""
+    out = torch.zeros_like(rate)
+    u, lam = words.flatten().double().add_(0.5).mul_(2.0**-32).add_(0.5), rate.flatten().double()
     term = torch.exp(-lam)
     total = term.clone()
-    out = torch.zeros_like(rate)
-    left = torch.arange(len(rate), device=rate.device)
-    # P(X > 60 | rate = 10) < 1e-25: the loop covers all that 48 bits of a uniform can reach.
+    left = torch.arange(len(lam), device=rate.device)
     for k in range(1, 61):
         still = (u >= total).nonzero().squeeze(1)
         if len(still) == 0:
             break
         left, u, lam, term, total = (t[still] for t in (left, u, lam, term, total))
-        out[left] = float(k)
+        out.view(-1)[left] = float(k)
         term = term * (lam / k)
         total = total + term
-    return out
-
-
-def _by_rejection(rate: Tensor, words: Tensor) -> Tensor:
-    """Transformed rejection with squeeze, algorithm PTRS of Hoermann (1993), for rates >= 10."""
-    out = rate.round()
-    left = torch.arange(len(rate), device=rate.device)
-    for attempt in range(_ROUNDS):
-        if len(left) == 0:
-            break
-        lam = rate[left]
-        u = unit(scramble(words[left], 2 * attempt + 1)) + (2.0**-25 - 0.5)
-        v = unit(scramble(words[left], 2 * attempt + 2)) + 2.0**-25
-        edge = 0.5 - u.abs()
-        b = 0.931 + 2.53 * lam.sqrt()
-        a = -0.059 + 0.02483 * b
-        count = torch.floor((2 * a / edge + b) * u + lam + 0.43)
-        sure = (edge >= 0.07) & (v <= 0.9277 - 3.6224 / (b - 2))
-        # The exact test, only for the tenth or so that the squeeze leaves open; float64 since
-        # count * log(rate) - lgamma(count) cancels.
-        near = (~sure & (count >= 0) & ((edge >= 0.013) | (v <= edge))).nonzero().squeeze(1)
-        n_lam, n_count, n_b, n_a, n_edge = (t[near].double() for t in (lam, count, b, a, edge))
-        height = v[near].double() * (1.1239 + 1.1328 / (n_b - 3.4)) / (n_a / n_edge**2 + n_b)
-        accept = height.log() <= n_count * n_lam.log() - n_lam - torch.lgamma(n_count + 1)
-        sure[near[accept]] = True
-        out[left[sure]] = count[sure]
-        left = left[~sure]
     return out

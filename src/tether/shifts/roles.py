@@ -32,7 +32,7 @@ _ROLES: MappingProxyType[Role, frozenset[str]] = MappingProxyType(
         "val": frozenset(("extra_noise", "extra_blur", "extra_colour", "extra_weather")),
         "test": frozenset(
             (
-                *("noise", "blur", "weather", "brightness", "contrast", "pixelate", "jpeg"),
+                *("noise", "blur", "weather", "brightness", "contrast", "elastic", "pixelate", "jpeg"),
                 *("character",),
             )
         ),
