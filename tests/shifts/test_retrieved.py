@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -67,7 +67,7 @@ def random_unit(rng, n: int) -> np.ndarray:
     return unit(rng.standard_normal((n, WIDTH)))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(seed=st.integers(0, 2**32 - 1), size=st.integers(1, 60), m=st.integers(1, 4), cap=st.integers(1, 3))
 def test_property_11_no_near_duplicate_of_held_out_items(seed, size, m, cap):
     """In three dimensions a cosine of .95 is common; exact and near copies are put in on top."""

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tether.shifts.maker import Maker
+from tether.shifts.generated.maker import MAKERS, generated
 
-MAKERS: tuple[Maker, ...] = ()
+__all__ = ["MAKERS", "generated"]
