@@ -61,6 +61,8 @@ def supplies_of(config: Config, data: DataBundle, engine: Engine, loaded: Loaded
         teacher=teacher,
         device=engine.device,
         seed=config.seed,
+        groups=data.groups,
+        model_fingerprint=loaded.fingerprint,
     )
 
 

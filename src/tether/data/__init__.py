@@ -8,6 +8,7 @@ from tether.data.examples import Examples
 from tether.data.load import load_data
 from tether.data.near import NearDuplicates, near_duplicates
 from tether.data.objects import from_objects
+from tether.data.pool import Pool, read_pool
 from tether.data.presets import list_presets, prepare
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Examples",
     "Findings",
     "NearDuplicates",
+    "Pool",
     "examine",
     "from_objects",
     "list_presets",
@@ -23,4 +25,5 @@ __all__ = [
     "near_duplicates",
     "prepare",
     "project",
+    "read_pool",
 ]

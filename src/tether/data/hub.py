@@ -24,18 +24,25 @@ def read_hub(config: DataConfig) -> Rows:
         >>> len(read_hub(config))  # doctest: +SKIP
         10662
     """
+    name = config.name or ""
+    return joined(open_hub(name, config.subset, config.revision), config, f"the data set {name!r}", None)
+
+
+def open_hub(name: str, subset: str | None, revision: str | None) -> Any:
+    """The data set as the library gives it, a dictionary of splits.
+
+    Raises:
+        RequestError: as `read_hub`.
+    """
     import datasets
 
-    name = config.name or ""
     where = f"the data set {name!r}"
     if name in ("csv", "json", "parquet", "arrow", "text", "pandas", "imagefolder", "webdataset"):
         raise RequestError(
             f"data.name: {name!r} is a file format, not a data set; use source: table, folder or saved"
         )
     try:
-        loaded: Any = datasets.load_dataset(
-            name, config.subset, revision=config.revision, cache_dir=str(cache_dir() / "datasets")
-        )
+        return datasets.load_dataset(name, subset, revision=revision, cache_dir=str(cache_dir() / "datasets"))
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as e:
         first = (str(e).splitlines() or [type(e).__name__])[0][:300]
         raise RequestError(
@@ -43,4 +50,3 @@ def read_hub(config: DataConfig) -> Rows:
             "`revision`, and that this machine has a network; without one, save it elsewhere with "
             "save_to_disk and use `source: saved`, or copy the cache folder of a machine that has it."
         ) from e
-    return joined(loaded, config, where, None)

@@ -66,7 +66,7 @@ def from_objects(
             if len(xs) != len(ys):
                 raise RequestError(f"{key}: expected a label for each sample, came {len(xs)} and {len(ys)}")
             for row, x in enumerate(xs):
-                samples.append(_stored(f"{key}, row {row}", x))
+                samples.append(stored(f"{key}, row {row}", x))
                 progress.advance()
             split, _, domain = key.partition("/")
             made["split"] += [split] * len(xs)
@@ -103,7 +103,12 @@ def _rows(name: str, samples: list[str | bytes], made: dict[str, list[str]]) -> 
     )
 
 
-def _stored(where: str, x: Any) -> str | bytes:
+def stored(where: str, x: Any) -> str | bytes:
+    """One sample as a table holds it: the string, or a picture as the bytes of a PNG.
+
+    Raises:
+        RequestError: when it is neither.
+    """
     if isinstance(x, str):
         return x
     if isinstance(x, torch.Tensor):

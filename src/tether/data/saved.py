@@ -31,10 +31,20 @@ def read_saved(config: DataConfig) -> Rows:
         >>> len(read_saved(config))  # doctest: +SKIP
         120
     """
+    root = the_folder(config.path or "")
+    loaded, stamp = open_saved(root)
+    return joined(loaded, config, str(root), stamp)
+
+
+def open_saved(root: Path) -> tuple[Any, str | None]:
+    """What lies in the folder, a data set or a dictionary of them, and its stamp if it is old enough.
+
+    Raises:
+        RequestError: as `read_saved`.
+    """
     import datasets
     import pyarrow as pa
 
-    root = the_folder(config.path or "")
     parts = _parts(root)
     for part in parts:
         _check_part(root, part)
@@ -47,7 +57,7 @@ def read_saved(config: DataConfig) -> Rows:
         ) from e
     files = [file for part in parts for file in sorted(part.glob("*.arrow"))]
     old = all(settled(file.stat().st_mtime) for file in files)
-    return joined(loaded, config, str(root), "".join(stamp_of(file) for file in files) if old else None)
+    return loaded, "".join(stamp_of(file) for file in files) if old else None
 
 
 def _parts(root: Path) -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -101,18 +102,46 @@ def _parquet(path: Path, wanted: Sequence[str]) -> Iterator[Any]:
             progress.advance(batch.num_rows)
 
 
+def header_of(path: Path) -> list[str]:
+    """Names of a table's columns; of JSON lines, the keys of the first one.
+
+    Raises:
+        RequestError: when the file is missing, of another kind, or does not begin like one.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    _check_file(path)
+    try:
+        if path.suffix.lower() == ".parquet":
+            return [str(name) for name in pq.read_schema(path).names]
+        if path.suffix.lower() not in JSON_LINES:
+            return _csv_header(path)
+        with path.open(encoding="utf-8-sig") as f:
+            first = next((line for line in f if line.strip()), "{}")
+        return [str(key) for key in dict(json.loads(first))]
+    except (pa.ArrowInvalid, ValueError, TypeError, csv.Error) as e:
+        raise RequestError(f"{path}: expected a whole {path.suffix[1:]} file in UTF-8, but: {e}") from e
+
+
+def _csv_header(path: Path) -> list[str]:
+    with path.open(newline="", encoding="utf-8-sig") as f:
+        return next(csv.reader(f, delimiter=_delimiter(path)), [])
+
+
+def _delimiter(path: Path) -> str:
+    return "\t" if path.suffix.lower() == ".tsv" else ","
+
+
 def _csv(path: Path, wanted: Sequence[str]) -> Iterator[Any]:
     import pyarrow as pa
     import pyarrow.csv
 
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
-    with path.open(newline="", encoding="utf-8-sig") as f:
-        header = next(csv.reader(f, delimiter=delimiter), [])
-    check_columns(path, header, wanted)
+    check_columns(path, _csv_header(path), wanted)
     with pa.csv.open_csv(
         path,
         read_options=pa.csv.ReadOptions(block_size=BLOCK),
-        parse_options=pa.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+        parse_options=pa.csv.ParseOptions(delimiter=_delimiter(path), newlines_in_values=True),
         # Every column as text: guessing would turn the text "007" into a number and "NA" into nothing.
         convert_options=pa.csv.ConvertOptions(
             column_types={name: pa.string() for name in wanted},

@@ -26,7 +26,7 @@ _ROLES: MappingProxyType[Role, frozenset[str]] = MappingProxyType(
                 *("pixmix", "randaugment", "cutout", "mixup"),
                 *("style", "fourier", "histogram", "adain", "medical", "satellite"),
                 *("word", "format"),
-                "adversarial",
+                *("adversarial", "retrieved", "generated"),
             )
         ),
         "val": frozenset(("extra_noise", "extra_blur", "extra_colour", "extra_weather")),

@@ -29,6 +29,8 @@ class Supplies:
             mode, frozen: gradients flow to its input. "initial" is M_0 with its head for the classes.
         device: where models run.
         seed: of the run.
+        groups: names of the codes in `Batch.group`; () where the data have none.
+        model_fingerprint: of the model alone; caches that data do not change hang on it.
 
     Example:
         >>> supplies.embed(supplies.train.batch([0, 1])).shape  # doctest: +SKIP
@@ -43,3 +45,5 @@ class Supplies:
     teacher: Callable[[str], Callable[..., Output]]
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     seed: int = 0
+    groups: tuple[str, ...] = ()
+    model_fingerprint: str = ""
