@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,10 +103,11 @@ def train(
         save_adapter(student, folder / "adapter", loaded.source)
         merge_adapters(student)
     save_model(student, folder / "model")
-    evaluate_into(folder, student, method, config, suite, engine, config.method.name)
+    names = suite.seen(seen)
+    evaluate_into(folder, student, method, config, suite, engine, config.method.name, names)
     summary = write_summary(
         folder, config.method.name, config.seed, counts, fitted, teacher_seconds(teachers), finished,
-        validation(method, config, suite, engine)(student), [s.name for s in seen],
+        validation(method, config, suite, engine)(student), sorted(names),
     )  # fmt: skip
     write_card(read_run(folder), folder / "README.md")
     return Run(folder, summary)
@@ -174,13 +175,21 @@ def finish(
 
 
 def evaluate_into(
-    folder: Path, model: Model, method: Method, config: Config, suite: Suite, engine: Engine, name: str
+    folder: Path,
+    model: Model,
+    method: Method,
+    config: Config,
+    suite: Suite,
+    engine: Engine,
+    name: str,
+    seen: Collection[str] = (),
 ) -> None:
     """Stress-test the final model and write predictions, samples and results."""
     about = {"run": folder.name, "method": name, "seed": config.seed}
     measure(
-        model, method.predict, suite.tests, engine, config.evaluate.batch_size, folder, about, "stress test"
-    )
+        model, method.predict, suite.tests, engine, config.evaluate.batch_size, folder, about, "stress test",
+        seen,
+    )  # fmt: skip
 
 
 def teacher_seconds(teachers: Mapping[str, Teacher]) -> float:

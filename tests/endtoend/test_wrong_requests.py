@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 
 import pytest
@@ -229,8 +230,14 @@ def test_a_full_disk_says_so_and_leaves_no_half_file(
 def test_a_shift_family_in_training_and_test_is_refused_unless_allowed(
     config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked = ["train", str(config), "method=aug_ce", "evaluate.shifts=[word_swap]", "train.steps=1"]
+    method = "method={name: aug_ce, shifts: [word_dropout]}"
+    asked = ["train", str(config), method, "evaluate.shifts=[word_swap, typos]", "train.steps=1"]
     message = refused(capsys, *asked)
     assert "word_swap" in message
     untouched(config)
     assert main([*asked, "evaluate.allow_seen=true"]) == 0
+    run = config.parent / "run"
+    rows = [json.loads(line) for line in (run / "results.jsonl").read_text().splitlines()]
+    # The very shift was not trained on, but one of its family: every row of it says so, and no other.
+    assert {r["evalset"] for r in rows if r["seen"]} == {"word_swap"}
+    assert json.loads((run / "summary.json").read_text())["seen_shifts"] == ["word_dropout", "word_swap"]

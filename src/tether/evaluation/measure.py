@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +45,13 @@ def measure(
     folder: Path,
     about: dict[str, Any],
     label: str,
+    seen: Collection[str] = (),
 ) -> list[dict[str, Any]]:
     """Predict every set; write `predictions.parquet`, `samples.json`, then `results.jsonl`.
 
     Args:
         about: {"run", "method", "seed"}, put in every row.
+        seen: names of sets whose shift training saw; their rows say so.
 
     Returns:
         The rows of `results.jsonl`.
@@ -69,7 +71,8 @@ def measure(
                     "its weights are damaged or its training diverged"
                 )
             writer.write_table(_table(evalset, probabilities))
-            rows += [{**about, **row} for row in result_rows(evalset, probabilities)]
+            marked = {**about, "seen": evalset.name in seen}
+            rows += [{**marked, **row} for row in result_rows(evalset, probabilities)]
     write_json(folder / "samples.json", [s for evalset in sets for s in samples(evalset, model)])
     write_text(folder / "results.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
     return rows

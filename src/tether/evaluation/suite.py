@@ -68,6 +68,20 @@ class Suite:
     tests: tuple[EvalSet, ...]
     validation: tuple[EvalSet, ...]
 
+    def seen(self, trained: Sequence[AnyShift]) -> frozenset[str]:
+        """Names of the tested sets whose shift has a family that training saw, and of what it saw."""
+        families = {s.family for s in trained}
+        tested = {s.name for s in self.tests if _family(s) in families}
+        return frozenset(tested | {s.name for s in trained})
+
+
+def _family(evalset: EvalSet) -> str | None:
+    """Of its shift, also where the set was stored under a shift we know by name."""
+    if evalset.shift is not None:
+        return evalset.shift.family
+    known = {s.name: s.family for s in shifts.all_shifts()}
+    return known.get(evalset.name) if evalset.kind == SYNTHETIC else None
+
 
 def first(examples: Examples, limit: int | None) -> Examples:
     """An evenly spread part of a set: every k-th row, so that sorted files keep their classes."""
