@@ -9,6 +9,7 @@ import pytest
 import torch
 import transformers as hf
 from attacked import affine, lora_texts, stir, text_model
+from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 from tokenizers import ByteLevelBPETokenizer
 
 from tether.batch import Batch
@@ -20,6 +21,7 @@ from tether.shifts.adversarial.neighbours import Neighbours, whole_words, word_i
 from tether.shifts.adversarial.objective import Goal
 from tether.shifts.adversarial.opposites import opposed
 from tether.shifts.adversarial.places import class_words, in_case_of, places
+from tether.shifts.adversarial.polarity import polarity
 from tether.shifts.adversarial.rest import at_rest
 from tiny import WORDS, tiny_bert, tiny_texts
 
@@ -84,12 +86,12 @@ def test_one_swap_with_every_candidate_tried_is_brute_force(made):
     batch = texts("the film was good", "a very fine day")
     names = [w for w in WORDS[5:] if len(w) > 1 and w.isalpha()]
     out = view(batch, model, teachers, mode="self", candidates=lambda w: names, tries=10_000)
+    names = [w for w in names if w not in ENGLISH_STOP_WORDS]
+    assert names == ["good", "bad", "fine", "poor", "film", "day"]
     for i, text in enumerate(batch.x):
         options = [text]
-        for place in places(text, 0, class_words(model.classes), ()):
-            options += [
-                place.put(w) for w in names if w not in (place.word, "not") and not opposed(place.word, w)
-            ]
+        for place in places(text, 0, ENGLISH_STOP_WORDS, ()):
+            options += [place.put(w) for w in names if w != place.word and not opposed(place.word, w)]
         with torch.no_grad():
             z = model.eval()(replace(batch.take([i] * len(options)), x=tuple(options))).logits["main"]
         loss = torch.nn.functional.cross_entropy(z, batch.y[[i] * len(options)], reduction="none")
@@ -163,11 +165,22 @@ def test_places_leave_names_class_words_and_marked_words_alone():
     [
         ("good", "bad", True), ("Terrible", "great", True), ("hot", "cold", True), ("helpful", "helpless", 1),
         ("usual", "unusual", True), ("possible", "impossible", True), ("good", "great", False),
+        ("died", "alive", True), ("hate", "loving", True), ("lucky", "unfortunate", True),
+        ("strong", "weakened", True), ("boring", "tedious", False), ("actor", "actress", False),
         ("bad", "awful", False), ("film", "movie", False), ("able", "unable", True), ("it", "unit", False),
     ],
 )  # fmt: skip
 def test_opposites(a, b, want):
     assert opposed(a, b) is opposed(b, a) is bool(want)
+
+
+def test_a_neutral_word_does_not_become_praise_or_blame():
+    assert opposed("stomach", "vomiting")
+    assert opposed("felt", "discomfort")
+    assert not opposed("disappointing", "result")
+    assert [polarity(w) for w in ("lovelies", "unkind", "painless", "Hated", "table", "news")] == [
+        "good", "bad", "good", "bad", None, None
+    ]  # fmt: skip
 
 
 def test_neighbours_are_the_nearest_whole_words_of_the_table(made):

@@ -167,7 +167,7 @@ def check_request(suite: Suite, trained: Sequence[AnyShift], allow_seen: bool) -
         if isinstance(evalset.shift, Attack) and evalset.shift.teachers:
             raise RequestError(
                 f"evaluate.shifts: {evalset.name} asks the teachers {', '.join(evalset.shift.teachers)}, "
-                "which only training has; test with an attack on the model itself"
+                "which only training has; test with an attack on the model itself, mode self"
             )
         if evalset.shift is not None and not evalset.shift.label_preserving:
             raise RequestError(

@@ -2,25 +2,11 @@
 
 from __future__ import annotations
 
-# Two poles: a word of one never replaces a word of the other. Written for this project.
-_GOOD = """
-good great best better nice fine excellent wonderful superb amazing awesome fantastic brilliant perfect
-love loved loves lovely like liked likes enjoy enjoyed enjoyable happy glad pleased pleasant delightful
-delicious tasty beautiful pretty charming elegant fresh clean safe friendly kind polite helpful useful easy
-fast quick smart clever funny hilarious interesting exciting fascinating thrilling moving touching strong
-rich bright warm comfortable reliable honest true right correct success successful win winner won positive
-favourite favorite recommend recommended worth worthy praise praised impressive outstanding decent solid
-satisfied satisfying engaging original fun joy hope calm healthy sweet
-"""
-_BAD = """
-bad worst worse awful terrible horrible dreadful poor lousy mediocre disappointing disappointed disappointment
-hate hated hates dislike disliked boring bored dull tedious sad angry annoyed annoying unpleasant disgusting
-ugly dirty stale rotten dangerous rude mean nasty useless hard slow stupid dumb silly unfunny weak cheap dim
-cold painful broken unreliable dishonest false wrong incorrect fail failed failure lose loser lost negative
-waste wasted worthless blame blamed pathetic lame clumsy messy confusing pointless predictable bland horrid
-fear pain sick bitter
-"""
-# Further pairs, each both ways.
+from functools import lru_cache
+
+from tether.shifts.adversarial.polarity import polarity, stems
+
+# Pairs that are no praise and blame, each both ways; written for this project.
 _PAIRS = """
 hot cold | up down | more less | most least | many few | much little | big small | large small | high low
 long short | tall short | early late | old new | old young | first last | before after | always never
@@ -34,32 +20,35 @@ live die | lived died | remember forget | war peace | yes no | gain loss | gains
 expensive cheap | rich poor | deep shallow | wide narrow | thick thin | north south | east west
 husband wife | son daughter | father mother | brother sister
 """.replace("\n", "|")
+_OPPOSED = frozenset(frozenset(pair.split()) for pair in _PAIRS.split("|") if len(pair.split()) == 2)
 _PREFIXES = ("un", "in", "im", "ir", "il", "dis", "non", "mis", "anti")
 _SHORTEST_STEM = 3
 
 
-def _pole(text: str) -> frozenset[str]:
-    return frozenset(text.split())
+@lru_cache(maxsize=2**16)
+def opposed(word: str, candidate: str) -> bool:
+    """Whether the candidate turns the word's meaning round, or brings praise or blame that it has not.
 
-
-_POLES = (_pole(_GOOD), _pole(_BAD))
-_OPPOSED = frozenset(frozenset(pair.split()) for pair in _PAIRS.split("|") if len(pair.split()) == 2)
-
-
-def opposed(one: str, other: str) -> bool:
-    """Whether two words turn each other's meaning round, as far as lists and prefixes can say.
+    As far as lists, prefixes and endings can say: the nearest words in an embedding are often opposites.
 
     Example:
-        >>> opposed("good", "bad"), opposed("happy", "unhappy"), opposed("good", "great")
-        (True, True, False)
+        >>> [opposed(*pair.split()) for pair in ("good bad", "happy unhappy", "film trash", "good great")]
+        [True, True, True, False]
     """
-    a, b = one.casefold(), other.casefold()
-    if any((a in x and b in y) for x, y in (_POLES, _POLES[::-1])) or frozenset((a, b)) in _OPPOSED:
+    brought = polarity(candidate)
+    if brought is not None and brought != polarity(word):
         return True
-    short, long = sorted((a, b), key=len)
-    if len(short) >= _SHORTEST_STEM and any(long == p + short for p in _PREFIXES):
+    ours, theirs = stems(word), stems(candidate)
+    if any(frozenset((a, b)) in _OPPOSED for a in ours for b in theirs):
         return True
+    if any(_negated(a, b) or _negated(b, a) for a in ours for b in theirs):
+        return True
+    a, b = word.casefold(), candidate.casefold()
     return _stem(a, "ful") == _stem(b, "less") != "" or _stem(a, "less") == _stem(b, "ful") != ""
+
+
+def _negated(stem: str, longer: str) -> bool:
+    return len(stem) >= _SHORTEST_STEM and any(longer == prefix + stem for prefix in _PREFIXES)
 
 
 def _stem(word: str, ending: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from tether.shifts.text.words import is_protected, split
 
+_SHORTEST = 3  # letters; shorter tokens are mostly parts of words
 _CORE = re.compile(r"\W*?([^\W\d_]{3,})\W*")  # a word of three letters or more, marks around it aside
 _SENTENCE_END = re.compile(r"[.!?…][\"'’”)\]]*$")
 _LETTERS = re.compile(r"[^\W\d_]+")
@@ -44,6 +45,13 @@ class Place:
 def class_words(classes: Iterable[str]) -> frozenset[str]:
     """The words that class names are made of, in lower case: to change them may change the label."""
     return frozenset(w.casefold() for name in classes for w in _LETTERS.findall(name))
+
+
+def function_words() -> frozenset[str]:
+    """English words that hold a sentence together, by scikit-learn's list; other languages have none here."""
+    from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
+
+    return frozenset(ENGLISH_STOP_WORDS)
 
 
 def word_count(text: str) -> int:
@@ -103,7 +111,7 @@ def may_stand_for(word: str, candidate: str, kept: Collection[str]) -> bool:
     """Whether a candidate is a word, another one, neither protected nor a class name."""
     return (
         candidate.isalpha()
-        and len(candidate) > 1
+        and len(candidate) >= _SHORTEST
         and candidate.casefold() != word.casefold()
         and candidate.casefold() not in kept
         and not is_protected(candidate)

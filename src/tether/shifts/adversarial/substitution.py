@@ -20,6 +20,7 @@ from tether.shifts.adversarial.opposites import opposed
 from tether.shifts.adversarial.places import (
     Place,
     class_words,
+    function_words,
     in_case_of,
     may_stand_for,
     places,
@@ -55,8 +56,8 @@ def adv_substitution(
     """Adversarial texts: the swap with the largest first-order score, one after another, each tried truly.
 
     Each round takes the gradient at the text as it stands, scores every candidate of every word, runs the
-    models on the best few and keeps the best if J rose. Numbers, negations, placeholders, names and class
-    names stay, and no word takes the place of its opposite.
+    models on the best few and keeps the best if J rose. Numbers, negations, placeholders, names, class names
+    and English function words stay; no word takes the place of its opposite, or brings praise or blame.
 
     Args:
         rate: share of a text's words that may change at severity 3, rounded down, at least one word;
@@ -92,7 +93,7 @@ def adv_substitution(
 
     def apply(batch: Batch, severity: int, draws: Draws, model: Any, teachers: Any) -> Batch:
         backbone = token_backbone(NAME, model)
-        kept = class_words(getattr(model, "classes", ()))
+        kept = class_words(getattr(model, "classes", ())) | function_words()
         assert isinstance(batch.x, tuple)
         budget = [min(cap, max(1, int(rate * factor(severity) * word_count(t) + 1e-9))) for t in batch.x]
         with at_rest(model, backbone.table.device):
