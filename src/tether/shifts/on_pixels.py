@@ -12,17 +12,13 @@ from tether.batch import Batch
 from tether.errors import RequestError
 from tether.shifts.draws import Draws
 
-# On a CPU a batch is changed in pieces of about four 224 px images. Their temporaries stay near the cache and
-# are reused; those of a large batch are new memory from the system in every operation.
-_PIECE = 4 * 3 * 224 * 224
 _SMALLEST = 8  # px; below it the widest blur of the 32 px table no longer fits its reflected border
 
 
 def on_pixels(change: Callable[[Tensor, int, Tensor, Draws], Tensor]) -> Callable[[Batch, int, Draws], Batch]:
     """Lift a function (x, severity, ids, draws) -> x to batches.
 
-    `change` sees float32 (B, 3, H, W) in [0, 1] and ids (B,) on the same device: the batch, or on a CPU a
-    part of it, for an image's change may hang on the image, its id and the draws alone. What it returns is
+    `change` sees float32 (B, 3, H, W) in [0, 1] and ids (B,) on the same device. What it returns is
     clipped to [0, 1] and given back in the batch's own dtype. A view is data, so no gradient flows.
 
     Example:
@@ -31,20 +27,17 @@ def on_pixels(change: Callable[[Tensor, int, Tensor, Draws], Tensor]) -> Callabl
 
     def apply(batch: Batch, severity: int, draws: Draws) -> Batch:
         x = _checked(batch.x)
-        ids = batch.ids.to(x.device)
-        out = torch.empty_like(x)
-        rows = max(1, _PIECE // x[0].numel()) if x.device.type == "cpu" else len(x)
         with torch.no_grad():
-            for i in range(0, len(x), rows):
-                part = slice(i, i + rows)
-                changed = change(x[part].float(), severity, ids[part], draws)
-                if x.dtype == torch.float32:
-                    torch.clamp(changed, 0.0, 1.0, out=out[part])
-                else:
-                    out[part] = changed.clamp(0.0, 1.0)
-        return replace(batch, x=out)
+            out = change(x.detach().float(), severity, batch.ids.to(x.device), draws)
+            return replace(batch, x=_clipped(out, x).to(x.dtype))
 
     return apply
+
+
+def _clipped(out: Tensor, x: Tensor) -> Tensor:
+    """Clip to [0, 1], in place where the clean pixels are not touched by it: a cheap shift feels a copy."""
+    own = out.untyped_storage().data_ptr() != x.untyped_storage().data_ptr()
+    return out.clamp_(0.0, 1.0) if own and out.is_contiguous() else out.clamp(0.0, 1.0)
 
 
 def _checked(x: Tensor | tuple[str, ...]) -> Tensor:
