@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from tether import __version__
+from tether.cli_shifts import shifts_app
 from tether.errors import Interrupted, RequestError, nearest
 
 app = typer.Typer(
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 data_app = typer.Typer(no_args_is_help=True, help="Fetch and build the packaged benchmarks.")
 app.add_typer(data_app, name="data", rich_help_panel="Look")
+app.add_typer(shifts_app, name="shifts", rich_help_panel="Look")
 
 RUN, LOOK = "Run", "Look"
 ConfigArgument = Annotated[

@@ -38,6 +38,7 @@ LEVELS = [
         "doctor",
         "estimate",
         "cli",
+        "cli_shifts",
         "__init__",
         "__main__",
     },

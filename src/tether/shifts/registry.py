@@ -9,7 +9,7 @@ from typing import Any
 from tether import plugins
 from tether.data.config_parts import ShiftSpec
 from tether.errors import RequestError, nearest
-from tether.shifts import image, text
+from tether.shifts import discrete, image, text
 from tether.shifts.maker import Maker
 from tether.shifts.recipe import AnyShift
 from tether.shifts.shift import Modality, Shift
@@ -21,7 +21,7 @@ WEIGHT = "weight"  # of a member of a mixture; it belongs to the mixture, not to
 Spec = ShiftSpec
 
 _SHIFTS = MappingProxyType({shift.name: shift for shift in (*image.SHIFTS, *text.SHIFTS)})
-_MAKERS: MappingProxyType[str, Maker] = MappingProxyType({})
+_MAKERS: MappingProxyType[str, Maker] = MappingProxyType({maker.name: maker for maker in (*discrete.MAKERS,)})
 
 
 def names() -> list[str]:

@@ -20,7 +20,8 @@ Role = Literal["train", "val", "test"]
 # the validation, as their authors published them.
 _ROLES: MappingProxyType[Role, frozenset[str]] = MappingProxyType(
     {
-        "train": frozenset({"augmix", "geometry", "tone", "word", "format"}),
+        "train": frozenset({"augmix", "geometry", "tone", "word", "format"})
+        | {"discrete", "adain_ae", "deepaugment"},
         "val": frozenset({"extra_noise", "extra_blur", "extra_colour"}),
         "test": frozenset({"noise", "blur", "brightness", "contrast", "pixelate", "jpeg", "character"}),
     }
