@@ -7,7 +7,7 @@ from tether.shifts.discrete.backends import check_request
 from tether.shifts.discrete.dae import DAE
 from tether.shifts.discrete.deepaugment import DEEPAUGMENT
 from tether.shifts.discrete.fit import Schedule
-from tether.shifts.discrete.kept import Kept, kept
+from tether.shifts.discrete.keep import Kept, kept
 from tether.shifts.discrete.quality import Quality
 from tether.shifts.discrete.quantiser import Quantiser
 from tether.shifts.discrete.reconstruct import VQ

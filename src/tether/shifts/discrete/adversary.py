@@ -109,14 +109,14 @@ def _gradient(teacher: Callable[..., Output], x: Tensor, batch: Batch) -> Tensor
     with torch.enable_grad(), torch.autocast(x.device.type, enabled=False):
         at = x.detach().requires_grad_()
         loss = F.cross_entropy(_logits(teacher, at, batch), batch.y.to(x.device), reduction="sum")
-        found: Tensor
-        (found,) = torch.autograd.grad(loss, at)
-    return found
+        gradients: tuple[Tensor, ...] = torch.autograd.grad(loss, at)
+    return gradients[0]
 
 
 def _logits(teacher: Callable[..., Output], x: Tensor, batch: Batch) -> Tensor:
-    output: Output = teacher(Batch(x, batch.y, batch.ids, batch.group), ())
-    return output.logits["main"].float()
+    output = teacher(Batch(x, batch.y, batch.ids, batch.group), ())
+    logits: Tensor = output.logits["main"].float()
+    return logits
 
 
 def _unit(v: Tensor, otherwise: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from typing import Literal, cast
 from tether.errors import RequestError
 from tether.shifts.discrete.external import load_external
 from tether.shifts.discrete.fit import STEPS, Schedule
-from tether.shifts.discrete.kept import Kept, Kind, kept, load
+from tether.shifts.discrete.keep import Kept, Kind, kept, load
 from tether.shifts.discrete.networks import Autoencoder
 from tether.shifts.discrete.quantiser import Quantiser
 from tether.shifts.supplies import Supplies

@@ -28,7 +28,7 @@ NAME = "deepaugment_lite"
 SUMMARY = "through a small autoencoder with tampered weights; DeepAugment with a network of one's own"
 NETWORKS = 16
 _OPERATIONS = 3  # on weights, per network (METHODS 5.2)
-_PARTS = (0.1, 0.2, 0.3, 0.45, 0.6)  # of filters, weights or channels, by severity
+_PARTS = (0.03, 0.06, 0.09, 0.12, 0.16)  # of filters, weights or channels, by severity
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,12 +84,16 @@ class Tampered:
 
 
 def _places(network: nn.Module) -> Iterator[tuple[str, Operation, nn.Conv2d]]:
-    """Every operation at every convolution where it does something."""
-    for layer in network.modules():
-        if isinstance(layer, nn.Conv2d):
-            for operations in (ANY, SPATIAL if layer.kernel_size != (1, 1) else {}):
-                for name, operation in operations.items():
-                    yield name, operation, layer
+    """Every operation at every convolution where it does something.
+
+    Not at the first and the last one: their filters are patches of pixels, and a change shows as a 4 px grid
+    over the whole picture and as little else.
+    """
+    layers = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d)]
+    for layer in layers[1:-1]:
+        for operations in (ANY, SPATIAL if layer.kernel_size != (1, 1) else {}):
+            for name, operation in operations.items():
+                yield name, operation, layer
 
 
 def distorted(tampered: Tampered) -> Shift:

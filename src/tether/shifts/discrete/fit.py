@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from tether.data import Examples
 from tether.progress import bar
 from tether.shifts.discrete.blocks import initialise
-from tether.shifts.discrete.networks import Autoencoder, VqAutoencoder, seeded
+from tether.shifts.discrete.networks import Autoencoder, VqAutoencoder, blank, seeded
 from tether.shifts.discrete.pictures import crops
 
 STEPS = 600
@@ -50,7 +50,7 @@ class Schedule:
 
 def train_vq(examples: Examples, schedule: Schedule, device: torch.device) -> VqAutoencoder:
     """A VQ autoencoder trained on these pictures."""
-    network = VqAutoencoder(schedule.width, schedule.dim, schedule.codes)
+    network = blank(lambda: VqAutoencoder(schedule.width, schedule.dim, schedule.codes))
     generator = seeded(schedule.seed)
     initialise(network, generator)
     network.to(device)
@@ -74,7 +74,7 @@ def train_vq(examples: Examples, schedule: Schedule, device: torch.device) -> Vq
 
 def train_ae(examples: Examples, schedule: Schedule, device: torch.device) -> Autoencoder:
     """A plain autoencoder trained on these pictures."""
-    network = Autoencoder(schedule.width, schedule.dim)
+    network = blank(lambda: Autoencoder(schedule.width, schedule.dim))
     generator = seeded(schedule.seed)
     initialise(network, generator)
     network.to(device)

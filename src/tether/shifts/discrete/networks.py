@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -11,6 +14,7 @@ from tether.shifts.discrete.codebook import Codebook, flat
 from tether.shifts.discrete.quantiser import by_use, exact, in_slices, nearest, padded, perplexity
 
 COMMITMENT = 0.25
+N = TypeVar("N", bound=nn.Module)
 
 
 class Autoencoder(nn.Module):
@@ -110,6 +114,12 @@ class VqAutoencoder(nn.Module):
         with exact(x.device):
             rec, codes = in_slices(x, work)
         return rec, codes
+
+
+def blank(make: Callable[[], N]) -> N:
+    """A network whose random first weights are not taken from the global generator."""
+    with torch.random.fork_rng(devices=[]):
+        return make()
 
 
 def seeded(seed: int) -> torch.Generator:

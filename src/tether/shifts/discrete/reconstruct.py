@@ -19,9 +19,9 @@ from tether.shifts.shift import Shift
 from tether.shifts.supplies import Supplies
 
 FAMILY = "discrete"
-# Severity 1 has all codes: the plain reconstruction. The others have this part of the perplexity, the number
-# of codes in effective use, so that a codebook that is half idle is not halved for nothing.
-_PARTS = (math.inf, 1.0, 1 / 2, 1 / 4, 1 / 8)
+# Severity 1 has all codes: the plain reconstruction. The others have so many times the perplexity, the
+# number of codes in effective use, so that a codebook that is half idle is not halved for nothing.
+_PARTS = (math.inf, 4.0, 2.0, 1.0, 1 / 2)
 _FEWEST = 2
 _COUNTED = 128  # training pictures that an external model's use of codes is counted on; it is slow on a CPU
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from tether.data import Examples
 from tether.errors import RequestError
 from tether.files import atomic
-from tether.shifts.discrete.kept import Network
+from tether.shifts.discrete.keep import Network
 from tether.shifts.discrete.networks import Autoencoder
 from tether.shifts.discrete.pictures import parted, pixels
 

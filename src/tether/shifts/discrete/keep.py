@@ -20,7 +20,7 @@ from tether.files import cache_dir, read_json, write_json
 from tether.progress import say
 from tether.shifts.discrete.fit import Schedule, train_ae, train_vq
 from tether.shifts.discrete.kmeans import CENTROIDS, PatchKmeans, fit_kmeans
-from tether.shifts.discrete.networks import Autoencoder, VqAutoencoder
+from tether.shifts.discrete.networks import Autoencoder, VqAutoencoder, blank
 from tether.shifts.discrete.pictures import check_pictures, content_of, parted
 from tether.shifts.discrete.quality import count_use, measured
 from tether.shifts.discrete.quantiser import state_hash
@@ -143,5 +143,5 @@ def _empty(kind: Kind, about: Mapping[str, Any], state: Mapping[str, Tensor]) ->
     if kind == "patch_kmeans":
         return PatchKmeans(len(state["centroids"]))  # fewer than asked for where pictures hold fewer patches
     if kind == "vq":
-        return VqAutoencoder(about["width"], about["dim"], about["codes"])
-    return Autoencoder(about["width"], about["dim"])
+        return blank(lambda: VqAutoencoder(about["width"], about["dim"], about["codes"]))
+    return blank(lambda: Autoencoder(about["width"], about["dim"]))
