@@ -46,6 +46,8 @@ def train_vq(
 
     schedule = discrete.Schedule() if steps is None else discrete.Schedule(steps=steps)
     discrete.check_request("train-vq", backend, None, schedule.steps)
+    if output is not None:
+        discrete.check_png(output)
     data, engine, _ = ingredients(load_config(config, overrides or []))
     made = discrete.kept(backend, data.train, schedule, engine.device, "train-vq")
     if output is not None:

@@ -77,7 +77,8 @@ def test_a_second_pass_changes_much_less_than_the_first(images, monkeypatch):
 
 def test_reconstructions_beat_the_mean_picture(images, monkeypatch):
     monkeypatch.setattr(keep, "CENTROIDS", 64)
-    for kind, schedule in (("vq", replace(TINY, steps=150)), ("patch_kmeans", TINY), ("ae", TINY)):
+    longer = replace(TINY, steps=150)
+    for kind, schedule in (("vq", longer), ("patch_kmeans", TINY), ("ae", longer)):
         quality = kept(kind, Held(images), schedule, CPU, "test").about["quality"]
         assert quality["psnr"] > quality["psnr_of_mean_picture"] + 1
         assert quality["pictures"] == 6

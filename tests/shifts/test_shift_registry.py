@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tether.errors import RequestError
-from tether.shifts import Shift, all_shifts, check_roles, default_names, get, role_of
+from tether.shifts import Shift, all_shifts, catalogue, check_roles, default_names, get, role_of
 from tether.shifts.roles import _ROLES
 
 
@@ -32,8 +32,8 @@ def test_roles_of_the_packaged_shifts():
 
 def test_every_family_has_one_role():
     families = [f for group in _ROLES.values() for f in group]
-    assert sorted(families) == sorted({s.family for s in all_shifts()})  # also: none twice
-    assert all(role_of(s) is not None for s in all_shifts())
+    assert sorted(families) == sorted({s.family for s in catalogue()})  # also: none twice
+    assert all(role_of(s) is not None for s in catalogue())
 
 
 @pytest.mark.parametrize("modality", ["image", "text"])

@@ -11,8 +11,18 @@ from tether.shifts.discrete.keep import Kept, kept
 from tether.shifts.discrete.quality import Quality
 from tether.shifts.discrete.quantiser import Quantiser
 from tether.shifts.discrete.reconstruct import VQ
-from tether.shifts.discrete.sheet import write_examples
+from tether.shifts.discrete.sheet import check_png, write_examples
 
 MAKERS = (VQ, DAE, ADAIN_AE, DEEPAUGMENT)
 
-__all__ = ["MAKERS", "Kept", "Quality", "Quantiser", "Schedule", "check_request", "kept", "write_examples"]
+__all__ = [
+    "MAKERS",
+    "Kept",
+    "Quality",
+    "Quantiser",
+    "Schedule",
+    "check_png",
+    "check_request",
+    "kept",
+    "write_examples",
+]

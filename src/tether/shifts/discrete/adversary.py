@@ -123,7 +123,8 @@ def _unit(v: Tensor, otherwise: Tensor) -> Tensor:
     """Each sample's v at length 1; where v has no direction, that of `otherwise`."""
     flat = v.flatten(1).norm(dim=1)[:, None, None, None] < _FLAT
     chosen = torch.where(flat, otherwise, v)
-    return chosen / chosen.flatten(1).norm(dim=1)[:, None, None, None].clamp_min(1e-30)
+    out: Tensor = chosen / chosen.flatten(1).norm(dim=1)[:, None, None, None].clamp_min(1e-30)
+    return out
 
 
 def _bytes(x: Tensor) -> Tensor:

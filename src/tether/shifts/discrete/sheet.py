@@ -17,6 +17,12 @@ from tether.shifts.discrete.pictures import parted, pixels
 _GAP = 2  # px of white between pictures
 
 
+def check_png(path: Path) -> None:
+    """Refuse a path of another kind, before anything is spent on what it is to show."""
+    if path.suffix.lower() != ".png":
+        raise RequestError(f"-o: expected a path ending in .png, got {path}; rename it")
+
+
 def write_sheet(path: Path, rows: list[Tensor], enlarge: int = 1) -> None:
     """Write rows of pictures, each row (B, 3, H, W) in [0, 1] of the same shape.
 
@@ -30,8 +36,7 @@ def write_sheet(path: Path, rows: list[Tensor], enlarge: int = 1) -> None:
     """
     from PIL import Image
 
-    if path.suffix.lower() != ".png":
-        raise RequestError(f"-o: expected a path ending in .png, got {path}; rename it")
+    check_png(path)
     lines = []
     for row in rows:
         big = row.repeat_interleave(enlarge, 2).repeat_interleave(enlarge, 3)
