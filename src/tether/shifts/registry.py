@@ -9,7 +9,7 @@ from typing import Any
 from tether import plugins
 from tether.data.config_parts import ShiftSpec
 from tether.errors import RequestError, nearest
-from tether.shifts import adversarial, generated, image, retrieved, text
+from tether.shifts import adversarial, discrete, generated, image, retrieved, text
 from tether.shifts.maker import Maker
 from tether.shifts.recipe import AnyShift
 from tether.shifts.shift import Modality, Shift
@@ -27,6 +27,7 @@ _MAKERS: MappingProxyType[str, Maker] = MappingProxyType(
         for maker in (
             *image.MAKERS,
             *adversarial.MAKERS,
+            *discrete.MAKERS,
             *retrieved.MAKERS,
             *generated.MAKERS,
         )

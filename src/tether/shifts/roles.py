@@ -27,6 +27,7 @@ _ROLES: MappingProxyType[Role, frozenset[str]] = MappingProxyType(
                 *("style", "fourier", "histogram", "adain", "medical", "satellite"),
                 *("word", "format"),
                 *("adversarial", "retrieved", "generated"),
+                *("discrete", "adain_ae", "deepaugment"),
             )
         ),
         "val": frozenset(("extra_noise", "extra_blur", "extra_colour", "extra_weather")),
