@@ -8,6 +8,9 @@ from tether.shifts.on_pixels import on_pixels
 from tether.shifts.on_strings import on_strings
 from tether.shifts.registry import Role, all_shifts, check_roles, default_names, get, resolve, role_of
 from tether.shifts.shift import SEVERITIES, Modality, Shift, modality_of
+from tether.shifts.text.effect import changes_anything, share_changed
+from tether.shifts.text.glossary import glossary
+from tether.shifts.text.protect import protected
 
 __all__ = [
     "SEVERITIES",
@@ -18,14 +21,18 @@ __all__ = [
     "Shift",
     "View",
     "all_shifts",
+    "changes_anything",
     "check_roles",
     "default_names",
     "get",
+    "glossary",
     "mixture",
     "modality_of",
     "names_of",
     "on_pixels",
     "on_strings",
+    "protected",
     "resolve",
     "role_of",
+    "share_changed",
 ]

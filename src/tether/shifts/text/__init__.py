@@ -2,6 +2,30 @@
 
 from __future__ import annotations
 
-from tether.shifts.text import character, form, word
+from tether.shifts.text import (
+    casing,
+    character,
+    contractions,
+    demographic,
+    dialect,
+    era,
+    form,
+    glossary,
+    spelling,
+    synonyms,
+    word,
+)
 
-SHIFTS = (*character.SHIFTS, *word.SHIFTS, *form.SHIFTS)
+SHIFTS = (
+    *character.SHIFTS,
+    *word.SHIFTS,
+    *form.SHIFTS,
+    *casing.SHIFTS,
+    *synonyms.SHIFTS,
+    *glossary.SHIFTS,
+    *contractions.SHIFTS,
+    *spelling.SHIFTS,
+    *dialect.SHIFTS,
+    *demographic.SHIFTS,
+    *era.SHIFTS,
+)
