@@ -95,8 +95,12 @@ def fill(template: str, **slots: Slot) -> list[tuple[str, dict[str, str], str]]:
     for combination in product(*choices.values()):
         words = {name: word for name, (word, _) in zip(choices, combination, strict=True)}
         group = "/".join(g for _, g in combination if g)
-        found.append((_SLOT.sub(lambda m, words=words: words[m.group(1)], template), words, group))
+        found.append((_put(template, words), words, group))
     return found
+
+
+def _put(template: str, words: Mapping[str, str]) -> str:
+    return _SLOT.sub(lambda m: words[m.group(1)], template)
 
 
 def _choices(name: str, slot: Slot) -> list[tuple[str, str]]:
@@ -170,7 +174,7 @@ def evaluate(cases: Sequence[Case], predict: Predict, tolerance: float = TOLERAN
         tolerance: how far a probability may move the wrong way in a directional test.
 
     Raises:
-        RequestError: without cases, or when what `predict` returns is no such table, or lacks a label's class.
+        RequestError: without cases, or when `predict` returns no such table, or one without a label's class.
 
     Example:
         >>> evaluate(mft("{w}!", 1, w=["good"]), lambda texts: [[0.1, 0.9]] * len(texts)).failure_rate

@@ -13,9 +13,7 @@ from tether.shifts.text.word_lists import rows
 _DOUBLES = re.compile(r"[^aeiou]*(?:qu)?[aeiou][bdfgklmnprtz]")
 _HISSES = ("s", "x", "z", "ch", "sh")
 # Spelled with a vowel but said with a consonant (a use, a one-off), and the other way round (an hour).
-_SAID_WITH_CONSONANT = re.compile(
-    r"(?:eu|uni(?![nmd])|us[aeiu]|ut[aei]|ubiq|one\b|once\b|one-)", re.IGNORECASE
-)
+_SAID_WITH_CONSONANT = re.compile(r"(?:eu|uni(?![nmd])|us[aeiu]|ut[aei]|ubiq|one\b|once\b)", re.IGNORECASE)
 _SILENT_H = re.compile(r"(?:hour|honest|honou?r|heir)", re.IGNORECASE)
 
 

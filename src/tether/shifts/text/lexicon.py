@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from tether.shifts.text.context import like_a_noun, like_a_verb, like_an_adjective
 from tether.shifts.text.inflect import article, as_cased, capital, plural, verb_forms
@@ -41,7 +42,7 @@ class Sense:
 def key_of(words: Sequence[Token]) -> str:
     """How a run of words is looked up: lower case, one space for white space, marks as they stand."""
     out = words[0].low
-    for last, word in zip(words, words[1:], strict=False):
+    for last, word in pairwise(words):
         gap = " " if word.follows else word.before
         out += last.clitic.lower().replace("’", "'") + gap + word.low
     return out

@@ -41,7 +41,7 @@ def protected(shift: Shift, words: Sequence[str]) -> Shift:
         )
     if isinstance(words, str) or not words or not all(isinstance(w, str) and w.strip() for w in words):
         raise RequestError(
-            f"{shift.name}: expected a list of words to protect, none empty, got {words!r}; try ['good', 'bad']"
+            f"{shift.name}: expected a list of words to protect, got {words!r}; try ['good', 'bad']"
         )
     longest_first = sorted((w.split() for w in words), key=lambda parts: -len(" ".join(parts)))
     any_of = "|".join(r"\s+".join(map(re.escape, parts)) for parts in longest_first)

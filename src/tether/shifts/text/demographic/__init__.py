@@ -135,7 +135,7 @@ def swap(text: str, found: Sequence[Mention]) -> str:
 
 
 def _change(axes: Collection[Axis]) -> Shift:
-    """The usual rates pick mentions; a picked one takes its whole unit along, so that a text stays consistent."""
+    """The usual rates pick mentions; a picked one takes its whole unit along, so a text stays consistent."""
 
     def change(text: str, severity: int, rng: random.Random) -> str:
         found = mentions(text, axes)
