@@ -49,8 +49,8 @@ def _may_shorten(words: Sequence[Token], i: int, last: int) -> bool:
         return True
     if words[i].low in word_class("subject") and before(words, i) in word_class("comparison"):
         return False
-    if after(words, last) == "":
-        return False
+    if after(words, last) in word_class("joiner") | {""}:
+        return False  # what it is and does
     if second in ("will", "would"):
         return after(words, last) != "not"
     return second != "have" or (after(words, last) != "not" and like_a_participle(next_content(words, last)))

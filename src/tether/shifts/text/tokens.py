@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from tether.shifts.text.words import is_negation, split
@@ -60,7 +61,8 @@ class Token:
         return self.before.isspace()
 
 
-def tokens(text: str) -> list[Token]:
+@lru_cache(maxsize=64)  # the rules of one shift read the same text one after another
+def tokens(text: str) -> tuple[Token, ...]:
     """The words of a text.
 
     Example:
@@ -91,7 +93,7 @@ def tokens(text: str) -> list[Token]:
             )
         )
         last = m.end()
-    return found
+    return tuple(found)
 
 
 def _kinds(text: str) -> list[tuple[int, str, Kind]]:

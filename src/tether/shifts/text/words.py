@@ -6,6 +6,7 @@ import random
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 RATES = (0.02, 0.05, 0.10, 0.15, 0.25)  # per word, at severities 1..5
 _SURE_FROM = 3  # from this severity on, a text of three words or more changes at least once
@@ -23,12 +24,14 @@ _NEGATION = re.compile(
 )
 
 
+@lru_cache(maxsize=1 << 16)  # the same words come again and again
 def is_negation(word: str) -> bool:
     """Whether a word, punctuation around it aside, turns the meaning of what it stands with."""
     parts = re.split(r"[-–—/.,;:!?…]", word)  # also "not-so-good" and "no...really"
     return any(_NEGATION.fullmatch(p.strip("\"'’‘“”()*_~")) for p in parts)
 
 
+@lru_cache(maxsize=1 << 16)
 def is_fixed(word: str) -> bool:
     """Whether no shift at all may touch a word: numbers, placeholders, addresses."""
     return (

@@ -73,7 +73,7 @@ def mentions(text: str, axes: Collection[Axis] = AXES) -> list[Mention]:
     for i, word in enumerate(words):
         if word.kind != "free" or any(a <= word.start < b for a, b in quoted):
             continue
-        named = word.text[0].isupper() and word.low in given_names()
+        named = word.text[0].isupper() and word.low in given_names() and not word.left and not word.right
         if "gender" in axes and not public and (named or _gendered(words, i, shouted)):
             found.append(Mention(i, ("gender", 0)))
         if "names" in axes and not public and named and _column(word.low, "names"):

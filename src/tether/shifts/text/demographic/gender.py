@@ -17,7 +17,7 @@ def listed() -> dict[str, tuple[str, str]]:
     table: dict[str, tuple[str, str]] = {}
     for kind, left, way, right in rows("gender"):
         forms = [(left, right)]
-        if kind == "noun" or (kind == "title" and left not in ("mr", "mrs", "sir")):
+        if kind == "noun" or (kind == "title" and left != "sir"):
             forms.append((plural(left), plural(right)))
         for a, b in forms:
             table[a] = (kind, b)

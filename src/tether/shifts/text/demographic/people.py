@@ -11,7 +11,7 @@ from tether.shifts.text.demographic.gender import listed
 from tether.shifts.text.tokens import Token
 from tether.shifts.text.word_lists import rows, word_class
 
-_QUOTATION = re.compile(r"“[^”]*”|\"[^\"]*\"|«[^»]*»")
+_QUOTATION = re.compile(r"“[^”]*”|\"[^\"]*\"|«[^»]*»|''(?:[^']|'(?!'))*''")
 
 
 @cache
@@ -33,15 +33,19 @@ def quotations(text: str) -> list[tuple[int, int]]:
 
 
 def names_someone(words: Sequence[Token]) -> bool:
-    """Whether a text names a person who may be known: a known surname, or a first and last name.
+    """Whether a text names a person who may be known: a known surname, a title and name, a full name.
 
     Nobody can list all known people, so any full name counts, and any two words in capitals that may be
-    one: the price is that fewer texts change.
+    one: the price is that fewer texts change. A surname alone counts only where it is listed.
     """
     for i, word in enumerate(words):
         if word.low in _figures() and word.text[0].isupper():
             return True
-        if i > 0 and word.follows and not words[i - 1].clitic and _full_name(words[i - 1], word):
+        if i == 0 or not word.text[0].isupper():
+            continue
+        if words[i - 1].low in word_class("honorific") and word.before.lstrip(".").isspace():
+            return True
+        if word.follows and not words[i - 1].clitic and _full_name(words[i - 1], word):
             return True
     return False
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tether.shifts.text.context import after
+from tether.shifts.text.context import after, before
 from tether.shifts.text.contractions import like_a_participle, next_content
 from tether.shifts.text.inflect import as_cased
 from tether.shifts.text.rewrite import Edit
@@ -28,7 +28,7 @@ def negative_concord(text: str) -> list[Edit]:
     for i, one in enumerate(words):
         if one.kind != "negation" or not (one.low in ("not", "never") or one.low.endswith("n't")):
             continue
-        if after(words, i) in word_class("concord_stop"):  # not only, not just
+        if after(words, i) in word_class("concord_stop") or before(words, i) == "or":  # not only; or not
             continue
         for j in range(i + 1, min(i + 1 + _REACH, len(words))):
             word = words[j]

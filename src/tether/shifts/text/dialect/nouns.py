@@ -20,12 +20,12 @@ def possessive_s_drop(text: str) -> list[Edit]:
             continue
         if is_closed(one.low) or one.low in word_class("adverb") or i + 1 >= len(words):
             continue
-        if _owns(words, i, looks_like_a_name(one, shouted)):
+        if _owns(words, i, shouted):
             edits.append(Edit(one.end, one.full_end, ("",)))
     return edits
 
 
-def _owns(words: Sequence[Token], i: int, name: bool) -> bool:
+def _owns(words: Sequence[Token], i: int, shouted: bool) -> bool:
     """Whether the next word is what is owned.
 
     Proof is a noun known as one, a verb right after it ("my brother's car is"), or a preposition before it
@@ -34,12 +34,14 @@ def _owns(words: Sequence[Token], i: int, name: bool) -> bool:
     owned = words[i + 1]
     if not owned.follows or owned.kind != "free" or owned.left or owned.clitic:
         return False
+    if looks_like_a_name(owned, shouted):  # the Children's Fund
+        return False
     start = i
     while start > 0 and before(words, start) in word_class("plain_adjective"):
         start -= 1
     opener = before(words, start)
     determined = opener in word_class("article", "possessive") | {"this", "that"}
-    if not determined and not name:
+    if not determined and not looks_like_a_name(words[i], shouted):
         return False
     noun = owned.low
     if noun in word_class("common_noun") - {"home"}:

@@ -16,9 +16,7 @@ _COPULA = {"he": "is", "she": "is", "it": "is", "we": "are", "you": "are", "they
 _CLITICS = {"is": "'s", "are": "'re", "am": "'m"}
 _FULL_S = re.compile(r"(?:ss|sh|ch|x|zz|o)es$")
 _SHORT_IES = ("dies", "lies", "ties", "vies")
-_EVERY = re.compile(
-    r"^[^.,;:!?\n]*\b(?:every (?:day|week|night|morning|year|time|weekend)|all the time)\b", re.IGNORECASE
-)
+_EVERY = re.compile(r"[^.,;:!?\n]*\b(?:every (?:day|week|night|morning|year|time|weekend)|all the time)\b")
 _ING_FROM = 5  # letters: "doing", not "ring"
 
 
