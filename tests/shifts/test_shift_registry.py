@@ -26,8 +26,28 @@ def test_roles_of_the_packaged_shifts():
     )
     assert default_names("val", "image") == ("speckle_noise", "gaussian_blur", "saturate")
     assert default_names("train", "image") == ("augmix", "geometry", "tone")
-    assert default_names("test", "text") == ("typos", "keyboard", "ocr")
-    assert default_names("train", "text") == ("word_dropout", "word_swap", "punctuation", "elongation")
+    assert default_names("test", "text") == ("typos", "keyboard", "ocr", "dialect")
+    assert default_names("val", "text") == ("contractions", "spelling")
+    assert default_names("train", "text") == (
+        "word_dropout",
+        "word_swap",
+        "punctuation",
+        "elongation",
+        "synonyms",
+    )
+
+
+def test_shifts_that_are_never_default_have_a_role_all_the_same():
+    roles = {name: role_of(get(name)) for name in ("case", "glossary", "demographic", "era", "dialect_aint")}
+    assert roles == {
+        "case": "train",
+        "glossary": "train",
+        "demographic": "test",
+        "era": "test",
+        "dialect_aint": "test",
+    }
+    defaults = {n for role in ("train", "val", "test") for n in default_names(role, "text")}
+    assert not defaults & set(roles)
 
 
 def test_every_family_has_one_role():

@@ -17,6 +17,7 @@ from tether.shifts.text.rewrite import by_rule
 from tether.shifts.text.synonyms import table
 from tether.shifts.text.tokens import tokens
 from tether.shifts.text.word_lists import rows
+from tether.shifts.text.words import split
 
 FIELDS = ("medical", "legal", "finance")
 Table = Mapping[str, str] | str | Path
@@ -95,8 +96,8 @@ def _rows(words: Mapping[str, str]) -> tuple[Row, ...]:
     seen: set[str] = set()
     for left, right in pairs:
         for word in (left, right):
-            parts = tokens(word)
-            if not parts or any(t.kind != "free" for t in parts):
+            parts = split(word)
+            if not tokens(word) or parts.free != parts.at:
                 raise RequestError(
                     f"glossary: expected words that a text shift may touch, got {word!r}; leave out empty "
                     "entries and those with a number, an address or a negation"

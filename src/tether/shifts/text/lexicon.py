@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -87,19 +87,26 @@ def _fits(sense: Sense, words: Sequence[Token], i: int, last: int) -> bool:
     return like_an_adjective(words, i, last) if sense.strict else True
 
 
-def with_article(text: str, words: Sequence[Token], i: int, end: int, options: Sequence[str]) -> Edit:
-    """The edit of the words from word i to position `end`; an a or an before them is made to fit."""
+def with_article(words: Sequence[Token], i: int, end: int, options: Mapping[str, bool]) -> Edit:
+    """The edit of the words from word i to position `end`, an a or an before them made to fit.
+
+    Args:
+        words: of the text.
+        i: the first word that goes.
+        end: where the last one ends.
+        options: what may stand there instead -> whether it is a mass noun, which has no a before it.
+    """
     start = words[i].start
     one = words[i - 1] if i > 0 and words[i].follows else None
     if one is None or one.low not in ("a", "an") or not is_free([one]) or one.clitic:
         return Edit(start, end, tuple(options))
     gap = words[i].before
     fitted = []
-    for new in options:
-        word = article(new)
+    for new, mass in options.items():
+        word = "" if mass else article(new) + gap
         if one.text[0].isupper():
             word = word.upper() if new.isupper() else capital(word)
-        fitted.append(word + gap + new)
+        fitted.append(word + (capital(new) if mass and one.opens else new))
     return Edit(one.start, end, tuple(fitted))
 
 
@@ -116,7 +123,10 @@ def lexicon(rows: Iterable[Row], names_too: bool = False) -> Find:
         'Two movies, an old movie'
     """
     table = senses(rows)
-    longest = max((len(tokens(key)) for key in table), default=0)
+    longest: dict[str, int] = {}  # by an entry's first word, so that most words cost one look-up
+    for key in table:
+        parts = tokens(key)
+        longest[parts[0].low] = max(longest.get(parts[0].low, 0), len(parts))
 
     def find(text: str) -> list[Edit]:
         words = tokens(text)
@@ -125,7 +135,7 @@ def lexicon(rows: Iterable[Row], names_too: bool = False) -> Find:
         i = 0
         while i < len(words):
             step = 1
-            for n in range(min(longest, len(words) - i), 0, -1):
+            for n in range(min(longest.get(words[i].low, 0), len(words) - i), 0, -1):
                 run = words[i : i + n]
                 found = table.get(key_of(run))
                 if found is None or run[0].left or run[-1].right or any(t.kind != "free" for t in run):
@@ -133,11 +143,9 @@ def lexicon(rows: Iterable[Row], names_too: bool = False) -> Find:
                 if not names_too and any(looks_like_a_name(t, shouted) for t in run):
                     continue
                 old = text[run[0].start : run[-1].end]
-                new = dict.fromkeys(
-                    s.written(old, run[0].opens) for s in found if _fits(s, words, i, i + n - 1)
-                )
-                if new:
-                    edits.append(with_article(text, words, i, run[-1].end, list(new)))
+                if fitting := [s for s in found if _fits(s, words, i, i + n - 1)]:
+                    new = {s.written(old, run[0].opens): s.part == "mass" for s in fitting}
+                    edits.append(with_article(words, i, run[-1].end, new))
                     step = n
                     break
             i += step

@@ -130,7 +130,7 @@ def swap(text: str, found: Sequence[Mention]) -> str:
             low = other if word.text[0].isupper() else other.lower()
         else:
             low = counterpart(words, i) or low
-        edits.append(with_article(text, words, i, word.end, [as_cased(word.text, low)]))
+        edits.append(with_article(words, i, word.end, {as_cased(word.text, low): False}))
     return rewrite(text, edits)
 
 

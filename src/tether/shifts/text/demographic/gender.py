@@ -56,8 +56,10 @@ def _has_a_noun(words: Sequence[Token], i: int) -> bool:
     if words[i].low == "his":
         return True
     verb = before(words, i)
-    if verb in word_class("perceive") and (word in word_class("base_verb") or word.endswith("ing")):
-        return False  # made her laugh, saw her dancing
+    if verb in word_class("perceive") and word in word_class("base_verb"):
+        return False  # made her laugh
+    if verb in word_class("perceive", "catch") and word.endswith("ing"):
+        return False  # saw her dancing
     if verb in word_class("hand_over"):  # gave her flowers; gave her mother flowers
         person = word in word_class("person_noun", "kin") or word in listed()
         return person or after(words, i + 1) in word_class("article", "determiner")

@@ -41,9 +41,11 @@ def _owns(words: Sequence[Token], i: int, shouted: bool) -> bool:
         start -= 1
     opener = before(words, start)
     determined = opener in word_class("article", "possessive") | {"this", "that"}
+    noun = owned.low
+    if not determined and words[i].opens:  # "Mary's book is", but also "Dinner's food": ask for both proofs
+        return noun in word_class("common_noun") and after(words, i + 1) in word_class("finite")
     if not determined and not looks_like_a_name(words[i], shouted):
         return False
-    noun = owned.low
     if noun in word_class("common_noun") - {"home"}:
         return True
     if (

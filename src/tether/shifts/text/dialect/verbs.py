@@ -109,7 +109,7 @@ def verb_s_drop(text: str) -> list[Edit]:
         if opener in word_class("auxiliary") or one.left or one.right:
             continue
         # "gave it wings": it is a subject only where a clause begins.
-        if one.low == "it" and opener != "" and opener not in word_class("clause_opener"):
+        if one.low == "it" and opener not in word_class("clause_opener", "that_verb") | {""}:
             continue
         at = i + 1
         while at < len(words) and words[at].low in word_class("adverb") and words[at].follows:
