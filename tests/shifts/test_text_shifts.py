@@ -193,3 +193,11 @@ def test_generator_is_the_samples_own():
     assert d.rng(1, "text").getstate() != random.Random(3).getstate()
     batch = Batch(("planet of the apes and birds",) * 40, torch.zeros(40).long(), torch.arange(40))
     assert len(set(get("typos")(batch, 3, Draws(0)).x)) > 20
+
+
+@pytest.mark.parametrize("name", TEXT)
+@settings(max_examples=40, deadline=None)
+@given(text=st.text(alphabet=st.sampled_from("aeInst'’ -.\"“”_#@[]{}é\n\t3ßİ"), max_size=50))
+def test_any_string_comes_through(name, text):
+    """Odd strings raise nothing, and their numbers stay."""
+    assert shifted(name, text, 5).count("3") >= text.count("3")
