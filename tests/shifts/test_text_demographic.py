@@ -20,6 +20,7 @@ def swapped(text: str, *axes: str) -> str:
 GENDER = [
     ("He told his sister that she saw him.", "She told her brother that he saw her."),
     ("The book is hers.", "The book is his."),
+    ("His (old) house.", "Her (old) house."),
     ("That house of his is old.", "That house of hers is old."),
     ("I saw her in the park.", "I saw him in the park."),
     ("I saw her house.", "I saw his house."),
@@ -83,6 +84,7 @@ def test_all_axes_together():
         "“He is a man”, they said. ''She too''.",
         "Obama said that he was proud of his wife.",
         "Emma Watson and her brother.",
+        "The director Robert J. Siegel and his wife.",
         "I like Robert Redford in his best role.",
         "President Miller lost her vote.",
         "We saw The Godfather and Queen live.",
@@ -100,7 +102,7 @@ def test_left_alone(text):
 
 
 @pytest.mark.parametrize(
-    "text", [old for old, _ in GENDER if "actress" not in old] + [old for old, _ in NAMES]
+    "text", [old for old, _ in GENDER if "actress" not in old and "(" not in old] + [old for old, _ in NAMES]
 )
 def test_twice_is_the_same_text_again(text):
     assert swapped(swapped(text)) == text

@@ -45,6 +45,10 @@ SYNONYMS = [
     ("Everyone ran towards a lot of trucks.", "Everybody ran toward lots of lorries."),
     ("He rarely repairs bicycles.", "He seldom fixes bikes."),
     ("The journalist postponed it.", "The reporter put off it."),
+    ("A deeper beginning, a harder ending.", "A deeper beginning, a harder ending."),  # no proof
+    ("It is beginning to end the large fight.", "It is starting to conclude the big fight."),
+    ("They were hard pressed, at large.", "They were hard pressed, at large."),
+    ("They met at the same time, by accident.", "They met simultaneously, accidentally."),
     ("She is wealthy and often unwell.", "She is rich and frequently sick."),
 ]
 GLOSSARY = [
@@ -69,7 +73,7 @@ ERA = [
     ("The newspapers say so.", "The gazettes say so."),
     ("We phone them.", "We phone them."),  # a verb here
     ("A gas station near the mall.", "A filling station near the shopping arcade."),
-    ("Thanks, that was awesome.", "Much obliged, that was splendid."),
+    ("Hello, that was awesome.", "Good day, that was splendid."),
 ]
 
 

@@ -54,10 +54,18 @@ def like_a_verb(words: Sequence[Token], i: int) -> bool:
     return one in _BEFORE_VERB
 
 
+def like_a_gerund(words: Sequence[Token], i: int) -> bool:
+    """Whether a form of "be" or a preposition stands before word i, an adverb in between or not."""
+    one = before(words, i)
+    if one in _ADVERBS and i > 0:
+        one = before(words, i - 1)
+    return one in word_class("copula", "preposition")
+
+
 def like_an_adjective(words: Sequence[Token], i: int, last: int) -> bool:
     """Whether words i to last stand as "a ... house" or "it is ...": before a noun, or after a copula."""
     one = before(words, i)
-    if one in word_class("copula", "intensifier"):
-        return True
     follower = after(words, last)
+    if one in word_class("copula", "intensifier"):
+        return not follower.endswith("ed")  # hard pressed
     return one in _BEFORE_NOUN and follower != "" and not is_closed(follower)

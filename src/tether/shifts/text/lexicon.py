@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from tether.shifts.text.context import like_a_noun, like_a_verb, like_an_adjective
+from tether.shifts.text.context import like_a_gerund, like_a_noun, like_a_verb, like_an_adjective
 from tether.shifts.text.inflect import article, as_cased, capital, plural, verb_forms
 from tether.shifts.text.rewrite import Edit, Find
 from tether.shifts.text.tokens import Token, is_free, looks_like_a_name, tokens
@@ -55,27 +55,26 @@ def _directed(rows: Iterable[Row]) -> Iterator[tuple[str, str, str]]:
             yield part, right, left.rstrip("*")
 
 
-def _forms(part: str, old: str, new: str) -> Iterator[tuple[str, str, bool]]:
-    """(old form, new form, whether the form can be of another part of speech)."""
-    yield old, new, True
+def _forms(part: str, old: str, new: str, star: bool) -> Iterator[tuple[str, str, bool]]:
+    """(old form, new form, whether it has to be proven)."""
+    yield old, new, star
     if part == "noun":
-        yield plural(old), plural(new), True
+        yield plural(old), plural(new), star
     if part == "verb":
         a, b = verb_forms(old), verb_forms(new)
-        yield a.third, b.third, True
+        yield a.third, b.third, star
         yield a.past, b.past, False
         if a.participle != a.past:
             yield a.participle, b.participle, False
-        yield a.ing, b.ing, False
+        yield a.ing, b.ing, True  # often a noun: a slow beginning
 
 
 def senses(rows: Iterable[Row]) -> dict[str, tuple[Sense, ...]]:
     """Every form that a table can change, and what into."""
     table: dict[str, dict[Sense, None]] = {}
     for part, old, new in _directed(rows):
-        for form, other, shared in _forms(part, old.rstrip("*"), new):
-            key = key_of(tokens(form))
-            table.setdefault(key, {})[Sense(part, old.endswith("*") and shared, form, other)] = None
+        for form, other, strict in _forms(part, old.rstrip("*"), new, old.endswith("*")):
+            table.setdefault(key_of(tokens(form)), {})[Sense(part, strict, form, other)] = None
     return {key: tuple(found) for key, found in table.items()}
 
 
@@ -83,7 +82,8 @@ def _fits(sense: Sense, words: Sequence[Token], i: int, last: int) -> bool:
     if sense.part in ("noun", "mass"):
         return like_a_noun(words, i) if sense.strict else not like_a_verb(words, i)
     if sense.part == "verb":
-        return like_a_verb(words, i) if sense.strict else not like_a_noun(words, i)
+        proven = like_a_gerund if words[i].low.endswith("ing") else like_a_verb
+        return proven(words, i) if sense.strict else not like_a_noun(words, i)
     return like_an_adjective(words, i, last) if sense.strict else True
 
 

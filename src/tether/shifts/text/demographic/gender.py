@@ -46,6 +46,8 @@ def counterpart(words: Sequence[Token], i: int) -> str | None:
 def _has_a_noun(words: Sequence[Token], i: int) -> bool:
     """Whether his or her belongs to what comes next ("her house") or stands by itself ("saw her")."""
     word = after(words, i)
+    if words[i].low == "his" and i + 1 < len(words) and words[i + 1].before.strip() == "(":
+        return True  # his (and only his) house
     if word in ("one", "all"):
         return word == "one"
     if word == "" or is_closed(word) or word in word_class("after_him"):

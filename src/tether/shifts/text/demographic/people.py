@@ -51,7 +51,10 @@ def names_someone(words: Sequence[Token]) -> bool:
 
 
 def _full_name(first: Token, last: Token) -> bool:
-    if not all(t.text[0].isupper() and t.text[1:].islower() for t in (first, last)):
+    initial = len(last.text) == 1 and last.low != "i"  # John F. Kennedy
+    if not (first.text[0].isupper() and first.text[1:].islower() and last.text[0].isupper()):
+        return False
+    if not (initial or last.text[1:].islower()):
         return False
     for low in (first.low, last.low):
         if is_closed(low) or low in word_class("calendar", "place_head", "honorific", "adverb"):
