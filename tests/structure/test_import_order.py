@@ -37,6 +37,8 @@ LEVELS = [
         "grid",
         "inference",
         "listing",
+        "cost",
+        "soups",
         "doctor",
         "estimate",
         "cli",

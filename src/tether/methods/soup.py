@@ -23,7 +23,7 @@ def soup(
     shifts: Sequence[Spec] | None = None,
     severities: tuple[int, ...] = (1, 2, 3),
 ) -> Method:
-    """K full fine-tunings from the probe that differ in seed, learning rate and augmentation, averaged.
+    """Several full fine-tunings from the probe that differ in seed, learning rate and augmentation, averaged.
 
     The first is the run's own; the others are trained before it and cached as teachers are, and the
     summary counts their seconds with the teachers'. What each added is in the run's `blend.jsonl`.
