@@ -11,10 +11,6 @@ import tether
 from project import make_project
 from tether.cli import main
 from tether.errors import RequestError
-from tether.models.config import ModelConfig
-from tether.models.load import load_backbone
-from tether.models.start import text_start
-from tether.models.zero_shot import ZeroShotHead
 
 
 @pytest.fixture
@@ -26,7 +22,7 @@ def config(tmp_path: Path) -> Path:
 def test_a_robust_teacher_is_trained_on_the_same_views_and_cached(
     name: str, config: Path, tmp_path: Path
 ) -> None:
-    method = {"name": name, "fraction": 0.6, "shifts": ["keyboard"], "severities": [2]}
+    method = {"name": name, "fraction": 0.6, "shifts": ["word_swap"], "severities": [2]}
     given = {**_mapping(config), "method": method}
     run = tether.train({**given, "output": str(tmp_path / name)})
     assert run.summary["teacher_seconds"] > 0
@@ -79,16 +75,6 @@ def test_zero_shot_refuses_a_model_without_a_text_tower_before_anything_is_writt
     assert "needs a model with a text tower" in capsys.readouterr().err
     assert not (tmp_path / "no").exists()
     assert main(["doctor", str(config), f"method={first}", *rest]) == 2
-
-
-def test_zero_shot_makes_its_head_of_the_class_names(tmp_path: Path) -> None:
-    from test_two_tower import saved
-
-    folder = saved("clip", tmp_path / "clip")
-    model = text_start(load_backbone(ModelConfig(name=str(folder))), ("red", "green", "blue"))
-    assert isinstance(model.heads["main"], ZeroShotHead)
-    with pytest.raises(RequestError, match=r"leave model\.head out"):
-        text_start(load_backbone(ModelConfig(name=str(folder), head="probe")), ("red", "green"))
 
 
 def test_doctor_counts_a_soups_ingredients(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
