@@ -16,7 +16,8 @@ from tether.methods import Initial, Saved, Trained
 from tether.methods.method import teacher_source
 from tether.objective import StepForwards, cross_entropy, distillation, evaluate_terms
 from tether.shifts import Draws
-from tether.teachers import bind
+from tether.teachers import Making, Teacher, bind
+from tether.teachers.trained import key
 from tether.training import Engine, TrainConfig, fit, frozen_runner
 from tether.training.fit import make_optimizer
 from tiny import ListExamples, darker, tiny_batch, tiny_model
@@ -38,8 +39,6 @@ def prepared(name: str, **options: object):
 
 
 def replace_runner(model):
-    from tether.teachers import Teacher
-
     return Teacher(frozen_runner(model))
 
 
@@ -251,3 +250,22 @@ def test_a_soup_has_four_ingredients_of_unlike_seed_rate_and_augmentation() -> N
     for wrong in ({"lr_scales": [1.0]}, {"lr_scales": [2.0, 1.0, 1.0, 1.0]}):
         with pytest.raises(RequestError, match="lr_scales"):
             methods.build("soup", wrong)
+
+
+def test_an_ingredients_cache_key_tells_its_seed_start_and_rate_apart() -> None:
+    def made(seed: int) -> Making:
+        return Making(
+            tiny_model, ListExamples(tiny_batch()), TrainConfig(steps=1), Engine("fp32"), seed, {"data": "d"},
+            lambda m: None,
+        )  # fmt: skip
+
+    def name(source: Trained, seed: int = 0) -> str:
+        return key(source, made(seed).varied(source))
+
+    plain = Trained("finetune")
+    assert name(plain) == key(plain, made(0))  # a teacher's key is what it was
+    keys = [
+        name(plain), name(Trained("finetune", seed=1000)), name(plain, 1000),
+        name(Trained("finetune", lr_scale=0.5)), name(Trained("finetune", seed=500), 500),
+    ]  # fmt: skip
+    assert len(set(keys)) == len(keys)  # a random head starts by the run's seed, its order by the sum
