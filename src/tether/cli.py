@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -209,6 +210,9 @@ def list_(
 
     from tether.listing import listing
 
+    if what == "methods":
+        _list_methods(as_json)
+        return
     rows = listing(what)
     if as_json:
         print(json.dumps([{"name": n, "summary": s} for n, s in rows]))
@@ -217,6 +221,39 @@ def list_(
     for name, summary in rows:
         table.add_row(f"[bold]{name}[/bold]", summary)
     OUT.print(table)
+
+
+def _list_methods(as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from rich.table import Table
+
+    from tether.listing import method_rows
+
+    rows = method_rows()
+    if as_json:
+        print(json.dumps([asdict(row) for row in rows]))
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in ("method", "trains", "teachers", "cost", "first", "what it is"):
+        table.add_column(column, justify="right" if column in ("cost", "first") else "left")
+    for row in rows:
+        cost = "?" if row.step is None else f"{row.step:.1f}"
+        first = f"{row.before:.1f}" if row.before else ""
+        table.add_row(
+            f"[bold]{row.name}[/bold]", row.trains, row.teachers, cost, first, _without_source(row.summary)
+        )
+    OUT.print(table)
+    OUT.print(
+        "cost: forwards and gradients of a step over those of plain fine-tuning; "
+        "first: of the teachers and ingredients trained before, where none is cached.",
+        style="dim",
+    )
+
+
+def _without_source(summary: str) -> str:
+    """A method's first line without "(METHODS 1.4)" at its end, for a narrow column."""
+    return re.sub(r" \(METHODS [^)]*\)", "", summary)
 
 
 @data_app.command("prepare")

@@ -14,7 +14,7 @@ from tether.config import Config
 from tether.data import DataBundle
 from tether.evaluation.predict import predict_batches
 from tether.evaluation.suite import EvalSet
-from tether.methods import Initial, Method, Trained
+from tether.methods import Initial, Method
 from tether.models.load import Loaded, load_backbone
 from tether.models.model import Model
 from tether.progress import silenced
@@ -65,8 +65,8 @@ def estimate(config: Config, data: DataBundle, engine: Engine, loaded: Loaded) -
     suite = suite_of(config, data, supplies)
     total = config.train.total_steps(len(data.train))
     with silenced():
-        teachers = [s for s in method.teachers.values() if isinstance(s, Trained)]
-        taught = [_steps(methods.build(s.method, s.options), config, data, engine) for s in teachers]
+        first = [with_data_shifts(methods.build(s.method, s.options), data) for s in method.to_train]
+        taught = [_steps(supplied(m, supplies), config, data, engine) for m in first]
         student = _steps(method, config, data, engine)
         model = start("random", load_backbone(config.model), data, config.seed, engine).to(engine.device)
         judged = sum(_set_seconds(s, model, method, config, engine) for s in suite.validation)
@@ -76,10 +76,14 @@ def estimate(config: Config, data: DataBundle, engine: Engine, loaded: Loaded) -
         step_seconds=student.step_seconds,
         train_seconds=student.step_seconds * total if trains else 0.0,
         teacher_seconds=sum(t.step_seconds for t in taught) * total,
-        choose_seconds=judged * (method.finish.judged + 1),
+        choose_seconds=judged * (method.finish.judged + _looks(method) + 1),
         test_seconds=tested,
         peak_memory_bytes=max([student.peak_memory_bytes, *(t.peak_memory_bytes for t in taught)]),
     )
+
+
+def _looks(method: Method) -> int:
+    return 0 if method.blend is None else method.blend.looks(len(method.ingredients) + 1)
 
 
 def _steps(method: Method, config: Config, data: DataBundle, engine: Engine) -> Fitted:

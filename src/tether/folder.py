@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import yaml
@@ -11,7 +13,7 @@ from tether.config import Config, parse
 from tether.data import DataBundle
 from tether.errors import RequestError
 from tether.files import write_json, write_text
-from tether.finish import Finished
+from tether.finish import Blended, Finished
 
 CONFIG = "config.yaml"
 
@@ -98,3 +100,9 @@ def write_merge(folder: Path, finished: Finished) -> None:
         for mu, s in finished.curve
     ]
     write_text(folder / "merge.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+
+
+def write_blend(folder: Path, rows: Sequence[Blended]) -> None:
+    """`blend.jsonl`: each ingredient, its own scores, those of the mix with it, whether it stayed."""
+    if rows:
+        write_text(folder / "blend.jsonl", "".join(json.dumps(asdict(row)) + "\n" for row in rows))

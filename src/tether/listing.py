@@ -4,14 +4,56 @@ from __future__ import annotations
 
 import importlib
 import inspect
+from dataclasses import dataclass
 
 from tether import methods, shifts
 from tether.config import presets
+from tether.cost import cost
 from tether.data import list_presets
 from tether.errors import RequestError, nearest
 from tether.models.load import PACKAGED
+from tether.progress import bar
 
 KINDS = ("methods", "shifts", "data", "models", "metrics", "presets")
+
+
+@dataclass(frozen=True)
+class MethodRow:
+    """One line of `tether list methods`.
+
+    Attributes:
+        name: of the method.
+        summary: its first line.
+        trains: a phrase such as "adapters and head".
+        teachers: a phrase such as "initial, task (lp_ft)".
+        step: the cost of a step over one of plain fine-tuning; None where it cannot be counted.
+        before: that of the trainings which come first, each of as many steps.
+        note: why the cost is not known.
+    """
+
+    name: str
+    summary: str
+    trains: str = ""
+    teachers: str = ""
+    step: float | None = None
+    before: float | None = None
+    note: str = ""
+
+
+def method_rows() -> list[MethodRow]:
+    """Every method with what it trains, its teachers and its cost, counted on a small network."""
+    rows = []
+    with bar("counting forwards", len(methods.names())) as progress:
+        for name in methods.names():
+            try:
+                counted = cost(name)
+                step, before = counted.relative()
+                row = MethodRow(name, methods.summary(name), counted.trains, counted.teachers, step, before)
+            except RequestError as e:
+                row = MethodRow(name, methods.summary(name), note=str(e))
+            rows.append(row)
+            progress.advance()
+    return rows
 
 
 def listing(what: str) -> list[tuple[str, str]]:

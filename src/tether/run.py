@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,20 +17,28 @@ from tether.evaluation.predict import make_judge
 from tether.evaluation.suite import Suite, check_request, make_suite
 from tether.evaluation.summary import write_summary
 from tether.files import read_json
-from tether.finish import Finished, Judge, Start, trained_state
-from tether.folder import begin, default_folder, is_done, write_data, write_merge
+from tether.finish import Blended, Finished, Judge, Start, trained_state
+from tether.folder import begin, default_folder, is_done, write_blend, write_data, write_merge
 from tether.methods import Initial, Method
 from tether.models.load import Loaded, load_backbone
 from tether.models.loaded import picture_side
 from tether.models.model import Model
 from tether.models.save import save_adapter, save_model
-from tether.models.start import ProbeData, probe_start, random_start
+from tether.models.start import (
+    TEXT_START,
+    ProbeData,
+    check_text_tower,
+    probe_start,
+    random_start,
+    text_start,
+)
 from tether.progress import Bar, bar, say
 from tether.report.card import write_card
 from tether.report.runs import read_run
 from tether.shifts import Supplies
-from tether.supply import check_budgets, seen_in_training, supplied, supplies_of, with_data_shifts
-from tether.teachers import Making, Teacher, bind, prepare
+from tether.supply import all_seen, check_budgets, supplied, supplies_of, with_data_shifts
+from tether.teachers import Ingredient, Making, Teacher, bind, prepare
+from tether.teachers import ingredients as other_trainings
 from tether.training import Engine, Fitted, fit
 from tether.tune.lora import has_adapters, merge_adapters
 
@@ -71,8 +79,9 @@ def train(
 
     method = methods.build(config.method.name, config.method.options)
     data, engine, loaded = ingredients(config)
+    check_starts(method, loaded)
     method = with_data_shifts(method, data)
-    seen = seen_in_training(method, data)
+    seen = all_seen(method, data)
     supplies = supplies_of(config, data, engine, loaded)
     suite = suite_of(config, data, supplies)
     check_request(suite, seen, config.evaluate.allow_seen)
@@ -80,7 +89,9 @@ def train(
     begin(folder, config)
     write_data(folder, data)
 
-    prepared = prepare(method, making(config, data, engine, loaded, suite), data.classes)
+    made = making(config, data, engine, loaded, suite, supplies)
+    prepared = prepare(method, made, data.classes)
+    others = other_trainings(method, made)
     torch.manual_seed(config.seed)  # the adapters' initialisation
     student = start(method.start, loaded, data, config.seed, engine)
     groups = method.tuning.apply(student)
@@ -97,6 +108,7 @@ def train(
         config.seed, folder, config.fingerprint(), config.method.name,
         validation(method, config, suite, engine),
     )  # fmt: skip
+    write_blend(folder, blend(method, student, others, config, suite, engine))
     finished = finish(method, student, origin, config, suite, engine)
     write_merge(folder, finished)
     if has_adapters(student):
@@ -106,7 +118,8 @@ def train(
     names = suite.seen(seen)
     evaluate_into(folder, student, method, config, suite, engine, config.method.name, names)
     summary = write_summary(
-        folder, config.method.name, config.seed, counts, fitted, teacher_seconds(teachers), finished,
+        folder, config.method.name, config.seed, counts, fitted,
+        teacher_seconds([*teachers.values(), *others.values()]), finished,
         validation(method, config, suite, engine)(student), sorted(names),
     )  # fmt: skip
     write_card(read_run(folder), folder / "README.md")
@@ -129,12 +142,24 @@ def start(kind: str, loaded: Loaded, data: DataBundle, seed: int, engine: Engine
     """The student at step 0."""
     if kind == "random":
         return random_start(loaded, data.classes, seed)
+    if kind == TEXT_START:
+        return text_start(loaded, data.classes)
     return probe_start(
         loaded, data.classes, ProbeData(data.train, data.id_val, data.fingerprint), engine.device
     )
 
 
-def making(config: Config, data: DataBundle, engine: Engine, loaded: Loaded, suite: Suite) -> Making:
+def check_starts(method: Method, loaded: Loaded) -> None:
+    """Refuse a start that the model cannot give, of the method or of one that it trains first."""
+    first = [methods.build(source.method, source.options) for source in method.to_train]
+    for each in (method, *first):
+        if each.start == TEXT_START:
+            check_text_tower(loaded)
+
+
+def making(
+    config: Config, data: DataBundle, engine: Engine, loaded: Loaded, suite: Suite, supplies: Supplies
+) -> Making:
     """What a trained teacher of this run would be made from; it loads weights of its own when asked."""
     return Making(
         fresh=lambda kind: start(kind, load_backbone(config.model), data, config.seed, engine),
@@ -148,6 +173,8 @@ def making(config: Config, data: DataBundle, engine: Engine, loaded: Loaded, sui
             "data": data.fingerprint,
         },
         judge=make_judge(methods.softmax_main, suite.validation, engine, config.evaluate.batch_size),
+        ready=lambda method: supplied(with_data_shifts(method, data), supplies),
+        train_shifts=data.train_shifts,
     )
 
 
@@ -163,6 +190,22 @@ def validation(
     """Scores a model on validation; all that steers a choice sees nothing else."""
     each = None if progress is None else progress.advance
     return make_judge(method.predict, suite.validation, engine, config.evaluate.batch_size, each)
+
+
+def blend(
+    method: Method,
+    student: Model,
+    others: Mapping[str, Ingredient],
+    config: Config,
+    suite: Suite,
+    engine: Engine,
+) -> list[Blended]:
+    """Mix the student's weights with those of the method's other trainings."""
+    if method.blend is None:
+        return []
+    with bar("mixing on validation", method.blend.looks(len(others) + 1)) as progress:
+        judge = validation(method, config, suite, engine, progress)
+        return method.blend.apply(student, {name: o.state for name, o in others.items()}, judge)
 
 
 def finish(
@@ -192,9 +235,9 @@ def evaluate_into(
     )  # fmt: skip
 
 
-def teacher_seconds(teachers: Mapping[str, Teacher]) -> float:
-    """What the teachers' training cost, also when they were found in the cache."""
-    return sum(t.seconds for t in teachers.values())
+def teacher_seconds(first: Iterable[Teacher | Ingredient]) -> float:
+    """What training teachers and ingredients cost, also when they were found in the cache."""
+    return sum(t.seconds for t in first)
 
 
 def evaluate(

@@ -9,6 +9,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from tether import methods
 from tether.batch import Batch, Output
 from tether.config import Config
 from tether.data import DataBundle, Examples
@@ -91,6 +92,17 @@ def seen_in_training(method: Method, data: DataBundle) -> tuple[AnyShift, ...]:
     for shift in found.values():
         if isinstance(shift, Attack):
             _check_teachers(shift, method)
+    return tuple(found.values())
+
+
+def all_seen(method: Method, data: DataBundle) -> tuple[AnyShift, ...]:
+    """`seen_in_training` of the method and of those it trains first: what a teacher saw, it passes on.
+
+    Raises:
+        RequestError: as `seen_in_training` does.
+    """
+    first = [with_data_shifts(methods.build(s.method, s.options), data) for s in method.to_train]
+    found = {s.name: s for each in (method, *first) for s in seen_in_training(each, data)}
     return tuple(found.values())
 
 

@@ -29,8 +29,8 @@ def test_an_unknown_option_names_the_nearest() -> None:
 
 
 def test_a_method_without_options_says_so() -> None:
-    with pytest.raises(RequestError, match="finetune has no such option; it takes none"):
-        methods.build("finetune", {"rank": 4})
+    with pytest.raises(RequestError, match="lp_ft has no such option; it takes none"):
+        methods.build("lp_ft", {"rank": 4})
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_a_wrong_value_is_refused(option: str, value: object, message: str) -> N
 
 def test_options_are_resolved_with_defaults() -> None:
     resolved = methods.options("wise_ft", {"alpha": "auto"})
-    assert resolved == {"alpha": "auto"}
+    assert resolved == {"alpha": "auto", "variant": "end_to_end"}
     assert methods.options("lora", {}) == {"rank": 8, "lora_alpha": 16.0, "dropout": 0.0}
 
 

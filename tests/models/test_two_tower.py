@@ -19,7 +19,7 @@ from tether.models.config import ModelConfig
 from tether.models.load import load_backbone
 from tether.models.model import MAIN, Model
 from tether.models.save import save_adapter, save_model
-from tether.models.start import random_start
+from tether.models.start import random_start, text_start
 from tether.models.zero_shot import ZeroShotHead
 
 WORDS = ["<pad>", "<unk>", "<s>", "</s>", "a", "photo", "of", "red", "green", "blue", "."]
@@ -157,3 +157,14 @@ def test_zero_shot_without_a_text_tower_is_refused(tmp_path: Path) -> None:
     hf.ViTModel(hf.ViTConfig(**VISION)).save_pretrained(tmp_path / "vit")
     with pytest.raises(RequestError, match="text tower"):
         load_backbone(ModelConfig(name=str(tmp_path / "vit"), head="zero_shot"))
+
+
+def test_the_zero_shot_start_makes_its_head_of_the_class_names(tmp_path: Path) -> None:
+    folder = saved("clip", tmp_path / "clip")
+    model = text_start(load_backbone(ModelConfig(name=str(folder))), CLASSES)
+    head = model.heads[MAIN]
+    assert isinstance(head, ZeroShotHead)
+    own = load_backbone(ModelConfig(name=str(folder))).backbone
+    assert torch.equal(head.weight, own.zero_shot(CLASSES, ["a photo of a {}."]).weight)
+    with pytest.raises(RequestError, match=r"leave model\.head out"):
+        text_start(load_backbone(ModelConfig(name=str(folder), head="probe")), CLASSES)

@@ -1,6 +1,6 @@
 """Each method is one file composed of the six parts."""
 
-from tether.methods.method import Initial, Method, Predict, Saved, TeacherSource, Trained, softmax_main
+from tether.methods.method import Initial, Method, Predict, Saved, Start, TeacherSource, Trained, softmax_main
 from tether.methods.registry import build, builder, names, options, summary
 
 __all__ = [
@@ -8,6 +8,7 @@ __all__ = [
     "Method",
     "Predict",
     "Saved",
+    "Start",
     "TeacherSource",
     "Trained",
     "build",

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tether.batch import Output
 from tether.errors import RequestError
-from tether.finish import Finish, keep
+from tether.finish import Blend, Finish, keep
 from tether.finish.average import Averaging
 from tether.models.model import MAIN
 from tether.objective import Term
@@ -27,10 +27,19 @@ class Initial:
 
 @dataclass(frozen=True)
 class Trained:
-    """A teacher trained on the same data by another method when there is none in the cache yet."""
+    """A model trained on the same data by another method when there is none in the cache yet.
+
+    Attributes:
+        method: its name.
+        options: the method's.
+        seed: added to the run's; order of samples and draws follow it, the start of the weights does not.
+        lr_scale: multiplies every learning rate of the run's recipe.
+    """
 
     method: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    lr_scale: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -41,6 +50,26 @@ class Saved:
 
 
 TeacherSource = Initial | Trained | Saved
+
+
+def teacher_source(given: str | Mapping[str, Any]) -> Trained | Saved:
+    """What an option says of a teacher: a folder, a method's name, or {name: ..., option: ...} of a method.
+
+    Raises:
+        RequestError: a mapping without a name.
+
+    Example:
+        >>> teacher_source("runs/a")
+        Saved(path='runs/a')
+    """
+    if isinstance(given, str):
+        return Saved(given) if "/" in given else Trained(given)
+    if "name" not in given:
+        raise RequestError(f"teacher: expected a method's name among {sorted(given)}; write {{name: aug_ce}}")
+    return Trained(str(given["name"]), {k: v for k, v in given.items() if k != "name"})
+
+
+Start = Literal["probe", "random", "zero_shot"]
 Predict = Callable[[Output], Tensor]  # an output -> probabilities (B, C)
 
 
@@ -58,11 +87,16 @@ class Method:
         terms: the weighted losses.
         views: view name -> how it is made from the clean batch.
         teachers: teacher name -> where it comes from.
+        ingredients: other trainings of the same start, by name, whose weights `blend` may mix in; each is
+            trained and cached like a teacher.
+        blend: mixes the trained weights with the ingredients', before the finish; None for none.
         finish: what happens to the weights after the last step.
         average: of the weights along the way, which then stands for the last ones; None for none.
         controller: changes the terms' weights on validation; None leaves them.
         predict: probabilities from an output.
-        start: the head at step 0: "probe" (logistic regression on frozen features) or "random".
+        start: the head at step 0: "probe" (the model's own for these classes, else logistic regression on
+            frozen features), "random", or "zero_shot" (class names through the text tower).
+        weight_decay: where the config gives none; None leaves each group the backbone's own.
 
     Raises:
         RequestError: a term needs labels on a view whose shifts all take the label away.
@@ -78,11 +112,20 @@ class Method:
     terms: tuple[Term, ...] = ()
     views: Mapping[str, View] = field(default_factory=dict)
     teachers: Mapping[str, TeacherSource] = field(default_factory=dict)
+    ingredients: Mapping[str, Trained] = field(default_factory=dict)
+    blend: Blend | None = None
     finish: Finish = keep
     average: Averaging | None = None
     controller: Controller | None = None
     predict: Predict = softmax_main
-    start: Literal["probe", "random"] = "probe"
+    start: Start = "probe"
+    weight_decay: float | None = None
+
+    @property
+    def to_train(self) -> tuple[Trained, ...]:
+        """Other trainings that must be done, or found in the cache, before this one."""
+        taught = [source for source in self.teachers.values() if isinstance(source, Trained)]
+        return (*taught, *self.ingredients.values())
 
     def __post_init__(self) -> None:
         for term in self.terms:

@@ -15,7 +15,26 @@ from tether.signature import checked_options
 GROUP = "tether.methods"
 BUILT_IN: Mapping[str, str] = {
     name: f"tether.methods.{name}"
-    for name in ("linear_probe", "finetune", "lp_ft", "wise_ft", "lora", "aug_ce", "rdft")
+    for name in (
+        "zero_shot",
+        "linear_probe",
+        "finetune",
+        "lp_ft",
+        "l2_sp",
+        "wise_ft",
+        "ema",
+        "swa",
+        "soup",
+        "lora",
+        "sdft",
+        "apt",
+        "aug_ce",
+        "kd_clean",
+        "single_teacher",
+        "combined_head",
+        "hybrid_kd",
+        "rdft",
+    )
 }
 
 Builder = Callable[..., Method]

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from typing import Literal
 
+from tether import tune
 from tether.finish import merge
 from tether.methods.method import Method
 from tether.objective import ce
-from tether.tune import full
 
 
-def wise_ft(alpha: float | Literal["auto"] = 0.5) -> Method:
-    """LP-FT end to end, then theta = (1 - alpha) theta_0 + alpha theta.
+def wise_ft(
+    alpha: float | Literal["auto"] = 0.5, variant: Literal["end_to_end", "linear"] = "end_to_end"
+) -> Method:
+    """LP-FT, end to end or of the classifier alone, then theta = (1 - alpha) theta_0 + alpha theta.
 
     Args:
         alpha: 0.5 is the paper's advice without OOD validation; "auto" chooses on validation (METHODS 1.11).
+        variant: "linear" trains and interpolates the classifier on frozen features. It says most where the
+            head starts zero-shot; from the probe the start is near its end already.
     """
-    return Method(tuning=full(), terms=(ce(),), finish=merge(alpha))
+    tuning = tune.heads() if variant == "linear" else tune.full()
+    return Method(tuning=tuning, terms=(ce(),), finish=merge(alpha))

@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from tether.data import Examples
 from tether.data.once import once
+from tether.errors import RequestError
 from tether.files import cache_dir
 from tether.models.backbone import Backbone
 from tether.models.heads import LinearHead, random_head
@@ -22,6 +23,7 @@ from tether.models.model import MAIN, Model
 from tether.models.probe import Floats, fit_probe
 from tether.progress import bar
 
+TEXT_START = "zero_shot"  # a start made of class names
 PROBE_VERSION = 1  # raise when the recipe of the probe changes, so that cached ones are not used
 
 
@@ -51,6 +53,34 @@ def probe_start(loaded: Loaded, classes: Sequence[str], data: ProbeData, device:
     if loaded.make_head is not None:
         return Model(loaded.backbone, {MAIN: loaded.make_head(classes)}, classes)
     return Model(loaded.backbone, {MAIN: cached_probe(loaded, len(classes), data, device)}, classes)
+
+
+def check_text_tower(loaded: Loaded) -> None:
+    """Refuse a model that cannot make a head from class names alone.
+
+    Raises:
+        RequestError: it has no text tower, or `model.head` is not zero-shot.
+    """
+    if not hasattr(loaded.backbone, "zero_shot"):
+        raise RequestError(
+            f"method: a zero-shot head needs a model with a text tower, such as CLIP; {loaded.source} has "
+            "none. Use another model (emoji-two-tower is a small one), or linear_probe"
+        )
+    if loaded.make_head is None:
+        raise RequestError(
+            "method: a zero-shot head needs model.head to be auto or zero_shot; leave model.head out"
+        )
+
+
+def text_start(loaded: Loaded, classes: Sequence[str]) -> Model:
+    """The backbone under the head that its text tower makes of the class names (METHODS 1.2, `zs`).
+
+    Raises:
+        RequestError: as `check_text_tower` does.
+    """
+    check_text_tower(loaded)
+    assert loaded.make_head is not None
+    return Model(loaded.backbone, {MAIN: loaded.make_head(classes)}, classes)
 
 
 def cached_probe(loaded: Loaded, classes: int, data: ProbeData, device: torch.device) -> LinearHead:

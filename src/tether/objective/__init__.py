@@ -1,9 +1,12 @@
 """Losses as functions of lazily computed forwards."""
 
+from tether.objective.activation_norm import act_l2
 from tether.objective.divergences import cross_entropy, distillation, jensen_shannon, kl
 from tether.objective.features import feature_distance, nmse
-from tether.objective.forwards import CLEAN, Forwards, Plan, Runner, StepForwards
+from tether.objective.forwards import CLEAN, Forwards, Plan, Runner, StepForwards, Weights
 from tether.objective.rar import rar
+from tether.objective.soft_labels import self_distilled
+from tether.objective.start import near_start, small_head
 from tether.objective.terms import Term, activation, ce, features, gate, jsd, kd, robust
 from tether.objective.total import Total, check_finite, evaluate_terms
 
@@ -15,6 +18,8 @@ __all__ = [
     "StepForwards",
     "Term",
     "Total",
+    "Weights",
+    "act_l2",
     "activation",
     "ce",
     "check_finite",
@@ -28,7 +33,10 @@ __all__ = [
     "jsd",
     "kd",
     "kl",
+    "near_start",
     "nmse",
     "rar",
     "robust",
+    "self_distilled",
+    "small_head",
 ]

@@ -15,9 +15,15 @@ from tether.batch import NO_LABEL
 Direction = Literal["forward", "reverse", "js"]
 
 
-def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """CE per example, (B, C), (B,) -> (B,) in nats; an ignored label (-100) gives 0, not a dropped row."""
-    return F.cross_entropy(logits.float(), labels, reduction="none", ignore_index=NO_LABEL)
+def cross_entropy(logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
+    """CE per example, (B, C), (B,) -> (B,) in nats; an ignored label (-100) gives 0, not a dropped row.
+
+    Args:
+        smoothing: e in [0, 1): the target is (1 - e) onehot(y) + e / C.
+    """
+    return F.cross_entropy(
+        logits.float(), labels, reduction="none", ignore_index=NO_LABEL, label_smoothing=smoothing
+    )
 
 
 def kl(log_p: Tensor, log_q: Tensor) -> Tensor:

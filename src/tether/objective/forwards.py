@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
+from torch import Tensor
 
 from tether.batch import Batch, Output, concatenate
+from tether.models.model import Model
 from tether.shifts import Draws, View
 
 CLEAN = "clean"
@@ -38,6 +40,21 @@ class Forwards(Protocol):
     def teacher(self, name: str, view: str = CLEAN, hidden: Sequence[int] = ()) -> Output:
         """A teacher's output; never has a gradient."""
         ...
+
+    def weights(self) -> Weights:
+        """The student's trained weights and where they started; for terms of "weights" alone."""
+        ...
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The student and its trained parameters at step 0, by name.
+
+    The start costs a copy of what trains; it is made only for a method with a term of "weights".
+    """
+
+    model: Model
+    start: Mapping[str, Tensor]
 
 
 @dataclass
@@ -71,6 +88,7 @@ class StepForwards:
         plan: what will be asked; None while tracing.
         model: what views made against the student get; None for `student`. With several processes `student`
             is a wrapper that synchronises gradients, which a view's own forwards must not pass through.
+        start: the trained parameters at step 0, for terms of "weights"; None when there is no such term.
     """
 
     def __init__(
@@ -83,6 +101,7 @@ class StepForwards:
         taps: tuple[int, ...],
         plan: Plan | None = None,
         model: Any = None,
+        start: Mapping[str, Tensor] | None = None,
     ) -> None:
         self._batches: dict[str, Batch] = {CLEAN: batch}
         self._views = views
@@ -92,6 +111,7 @@ class StepForwards:
         self._draws = draws
         self._taps = taps
         self._plan = plan
+        self._start = start
         self._outputs: dict[tuple[str, str], Output] = {}
         self.traced = Plan()
 
@@ -119,6 +139,12 @@ class StepForwards:
             raise KeyError(f"teacher {name!r} is not bound; this method has {list(self._teachers)}")
         with torch.no_grad():
             return self._output(f"teacher:{name}", self._teachers[name], view, hidden)
+
+    def weights(self) -> Weights:
+        """The student's trained weights and where they started; for terms of "weights" alone."""
+        if self._start is None or not isinstance(self._model, Model):
+            raise KeyError('the start of the weights is kept only for a term with of="weights"')
+        return Weights(self._model, self._start)
 
     def _output(self, who: str, run: Runner, view: str, hidden: Sequence[int]) -> Output:
         self.traced.note(who, view, hidden)

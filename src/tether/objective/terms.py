@@ -25,10 +25,11 @@ class Term:
 
     Attributes:
         name: shown in logs and errors.
-        loss: forwards -> (B,) when `of` is "example", a scalar when "batch".
+        loss: forwards -> (B,) when `of` is "example", else a scalar.
         weight: lambda; 0 means the term and its forwards never run.
         of: "example": the engine averages, and splitting a batch changes nothing. "batch": a statistic of
-            the batch (RAR, nmse); accumulation averages the micro-batches' values.
+            the batch (RAR, nmse); accumulation averages the micro-batches' values. "weights": of the weights
+            alone (a distance from their start), whatever the batch; only such a term may ask `weights()`.
         needs_label: views on which the clean sample's label must hold. Samples that lost it (mixup) are left
             out, and a method whose shifts take it from every sample of such a view is refused.
     """
@@ -36,7 +37,7 @@ class Term:
     name: str
     loss: Callable[[Forwards], Tensor]
     weight: float = 1.0
-    of: Literal["example", "batch"] = "example"
+    of: Literal["example", "batch", "weights"] = "example"
     needs_label: tuple[str, ...] = ()
 
 
@@ -53,12 +54,22 @@ def lost(f: Forwards, view: str) -> Tensor:
     return (f.batch(view).y == NO_LABEL) & (f.batch(CLEAN).y != NO_LABEL)
 
 
-def ce(weight: float = 1.0, view: Views = CLEAN, head: str = MAIN, name: str = "ce") -> Term:
-    """Cross-entropy of the student on a view's labels, or its mean over views; 0 for a sample without one."""
+def ce(
+    weight: float = 1.0,
+    view: Views = CLEAN,
+    head: str = MAIN,
+    name: str = "ce",
+    smoothing: float = 0.0,
+) -> Term:
+    """Cross-entropy of the student on a view's labels, or its mean over views; 0 for a sample without one.
+
+    Args:
+        smoothing: e in [0, 1): the target is (1 - e) onehot(y) + e / C.
+    """
     views = listed(view)
 
     def loss(f: Forwards) -> Tensor:
-        each = [cross_entropy(f.student(v).logits[head], f.batch(v).y) for v in views]
+        each = [cross_entropy(f.student(v).logits[head], f.batch(v).y, smoothing) for v in views]
         return torch.stack(each).mean(0)
 
     return Term(name, loss, weight, needs_label=views)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from tether.methods import Initial, Trained
 from tether.models.model import Model
 from tether.objective import Runner
 from tether.progress import say
+from tether.teachers.initial import initial_teacher
 from tether.training import Engine, TrainConfig, fit, frozen_runner
 
 CONFIDENT = 0.99  # above this mean max-probability KD says little beyond the labels (METHODS 1.3)
@@ -41,6 +42,8 @@ class Making:
         seed: the run's seed, so that seeds of a comparison have teachers of their own.
         made_from: fingerprints of model and data, for the cache's key.
         judge: validation scores, for a teacher whose method merges.
+        ready: fills a method's views in with the data's own shifts and builds them, as the run's own.
+        train_shifts: the data's, for the key of a teacher with views.
     """
 
     fresh: Callable[[str], Model]
@@ -50,6 +53,26 @@ class Making:
     seed: int
     made_from: Mapping[str, Any]
     judge: Judge
+    ready: Callable[[methods.Method], methods.Method] = lambda method: method
+    train_shifts: Any = None
+
+    def varied(self, source: Trained) -> Making:
+        """The same with the source's own seed and learning rate; where the weights start stays."""
+        recipe = self.recipe.model_copy(update={"lr_scale": self.recipe.lr_scale * source.lr_scale})
+        began = {"began": self.seed} if source.seed else {}
+        return replace(
+            self, recipe=recipe, seed=self.seed + source.seed, made_from={**self.made_from, **began}
+        )
+
+
+@dataclass(frozen=True)
+class Built:
+    """A trained model as its tuning left it, and what it cost."""
+
+    model: Model
+    seconds: float
+    cached: bool
+    confidence: float
 
 
 @dataclass(frozen=True)
@@ -63,7 +86,7 @@ class Teacher:
 
 
 def key(source: Trained, making: Making) -> str:
-    """The cache key: everything the teacher's weights depend on."""
+    """The cache key: everything the weights depend on."""
     recipe = making.recipe.model_dump(mode="json")
     recipe.pop("checkpoint_every")
     parts = {
@@ -74,6 +97,8 @@ def key(source: Trained, making: Making) -> str:
         "precision": making.engine.precision,
         **making.made_from,
     }
+    if making.train_shifts is not None and methods.build(source.method, source.options).views:
+        parts["shifts"] = making.train_shifts
     return sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
@@ -83,23 +108,43 @@ def trained_teacher(name: str, source: Trained, making: Making) -> Teacher:
     Raises:
         RequestError: when the method needs teachers of its own, which would never end.
     """
-    method = methods.build(source.method, source.options)
-    if any(not isinstance(t, Initial) for t in method.teachers.values()):
-        raise RequestError(
-            f"method.task_teacher: {source.method!r} needs a trained teacher itself; choose one that does "
-            "not, such as lp_ft or finetune"
+    label = f"{name} teacher"
+    built = trained_model(label, source, making)
+    if not built.cached and built.confidence > CONFIDENT:
+        say(
+            f"note: the {label} is {built.confidence:.3f} sure of its training samples on average, so it "
+            "says little beyond the labels; train it for fewer epochs"
         )
+    return Teacher(frozen_runner(built.model), built.seconds, built.cached, built.confidence)
+
+
+def trained_model(label: str, source: Trained, making: Making) -> Built:
+    """Load a model that another method trained from the cache, or train it there first.
+
+    Args:
+        label: what it is to this run, for bars and messages.
+
+    Raises:
+        RequestError: when the method needs trained models of its own, which would never end.
+    """
+    method = methods.build(source.method, source.options)
+    if method.ingredients or any(not isinstance(t, Initial) for t in method.teachers.values()):
+        raise RequestError(
+            f"method.{label.replace(' ', '_')}: {source.method!r} needs a trained teacher itself; choose one "
+            "that does not, such as lp_ft or finetune"
+        )
+    init_seed, making = making.seed, making.varied(source)
     fingerprint = key(source, making)
     folder = cache_dir() / "teachers" / f"{source.method}-{fingerprint}"
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".lock"):  # of two runs that need the same teacher one trains and one waits
-        return _load(name, source, method, making, folder) or _train(
-            name, source, method, making, folder, fingerprint
+        return _load(label, source, method, making, folder) or _train(
+            label, source, making.ready(method), making, folder, fingerprint, init_seed
         )
 
 
-def _load(name: str, source: Trained, method: methods.Method, making: Making, folder: Path) -> Teacher | None:
+def _load(label: str, source: Trained, method: methods.Method, making: Making, folder: Path) -> Built | None:
     if not (folder / "teacher.json").is_file():
         return None
     try:
@@ -110,38 +155,41 @@ def _load(name: str, source: Trained, method: methods.Method, making: Making, fo
     model = making.fresh(method.start)
     method.tuning.apply(model)  # adapters, if it has any, are part of the saved state
     model.load_state_dict(state)
-    say(f"{name} teacher: {source.method} found in the cache")
-    run = frozen_runner(model.to(making.engine.device))
-    return Teacher(run, float(about["train_seconds"]), True, float(about["confidence"]))
+    say(f"{label}: {source.method} found in the cache")
+    model.to(making.engine.device)
+    return Built(model, float(about["train_seconds"]), True, float(about["confidence"]))
 
 
 def _train(
-    name: str, source: Trained, method: methods.Method, making: Making, folder: Path, fingerprint: str
-) -> Teacher:
+    label: str,
+    source: Trained,
+    method: methods.Method,
+    making: Making,
+    folder: Path,
+    fingerprint: str,
+    init_seed: int,
+) -> Built:
     model = making.fresh(method.start)
-    torch.manual_seed(making.seed)
+    torch.manual_seed(init_seed)
     groups = method.tuning.apply(model)
+    model.to(making.engine.device)
+    teachers = {name: initial_teacher(model, method.tuning) for name in method.teachers}
     origin = trained_state(model)
     fitted = fit(
-        model, method, groups, making.examples, {}, making.recipe, making.engine, making.seed, folder,
-        fingerprint, f"{name} teacher ({source.method})", making.judge,
+        model, method, groups, making.examples, teachers, making.recipe, making.engine, making.seed, folder,
+        fingerprint, f"{label} ({source.method})", making.judge,
     )  # fmt: skip
     method.finish.apply(model, origin, method.start == "random", making.judge)
-    run = frozen_runner(model)
-    confidence = mean_confidence(run, making.examples, making.engine)
-    if confidence > CONFIDENT:
-        say(
-            f"note: the {name} teacher is {confidence:.3f} sure of its training samples on average, so it "
-            "says little beyond the labels; train it for fewer epochs"
-        )
+    model.eval()
+    confidence = mean_confidence(lambda batch, _hidden: model(batch), making.examples, making.engine)
     with atomic(folder / "model.safetensors") as part:
         save_file({k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}, part)
-    # Written last: its presence says that the teacher is whole.
+    # Written last: its presence says that the model is whole.
     write_json(
         folder / "teacher.json",
         {"method": source.method, "train_seconds": fitted.train_seconds, "confidence": confidence},
     )
-    return Teacher(run, fitted.train_seconds, False, confidence)
+    return Built(model, fitted.train_seconds, False, confidence)
 
 
 def mean_confidence(run: Runner, examples: Examples, engine: Engine) -> float:

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from tether.batch import Batch, Output
 from tether.data import Examples
 from tether.errors import Interrupted, RequestError
-from tether.finish import Judge
+from tether.finish import Judge, trained_state
 from tether.methods import Method
 from tether.models.model import Model
 from tether.objective import Plan, Runner, StepForwards, check_finite, evaluate_terms
@@ -88,7 +88,7 @@ def fit(
         return Fitted(0, 0.0, 0.0, peak_bytes(engine.device))
     checkpoints = folder / "checkpoints"
     parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
-    optimizer = make_optimizer(model, groups, recipe)
+    optimizer = make_optimizer(model, groups, recipe, method.weight_decay)
     if method.average is not None and recipe.patience is not None:
         raise RequestError(
             "train.patience: expected null, since this method averages its weights and so ends elsewhere "
@@ -98,6 +98,8 @@ def fit(
     watch = Watch(method.controller, recipe.patience, recipe.validate_every, judge, per_epoch, total, folder)
     average = None if method.average is None else method.average.begin(parameters)
     tail = 0.0 if method.average is None else method.average.tail
+    # Of step 0, so before a checkpoint replaces the weights.
+    began_at = trained_state(model) if _asks_for_start(method) else None
     resumed = checkpoint.restore(checkpoints, parameters, optimizer, fingerprint)
     start, spent, last = 0, 0.0, total
     if resumed is not None:
@@ -123,7 +125,7 @@ def fit(
             batch = examples.batch(engine.share(rows)).to(engine.device)
             micro = _split(batch, recipe.accumulate)
             if plan is None:
-                plan = _trace(micro[0], method, student, teachers, model, Draws(seed, step))
+                plan = _trace(micro[0], method, student, teachers, model, Draws(seed, step), began_at)
             torch.manual_seed(_step_seed(seed, step))
             factor = recipe.factor(step, total, tail)
             for group in optimizer.param_groups:
@@ -133,7 +135,7 @@ def fit(
             for part in micro:
                 forwards = StepForwards(
                     part, method.views, student, teachers, Draws(seed, step), model.backbone.taps(), plan,
-                    model,
+                    model, began_at,
                 )  # fmt: skip
                 share = len(part) / len(batch)
                 with engine.autocast():
@@ -189,13 +191,20 @@ def fit(
     )
 
 
-def make_optimizer(model: Model, groups: Groups, recipe: TrainConfig) -> torch.optim.AdamW:
-    """AdamW with a rate a group: the config's, or the backbone's own for that kind of group."""
+def make_optimizer(
+    model: Model, groups: Groups, recipe: TrainConfig, own_decay: float | None = None
+) -> torch.optim.AdamW:
+    """AdamW with a rate a group: the config's, or the backbone's own for that kind of group.
+
+    Args:
+        own_decay: the method's weight decay, where the config gives none; None for the backbone's own.
+    """
     parts: list[dict[str, Any]] = []
     for name, parameters in groups.items():
         rate = model.backbone.rates[name]
         lr = (recipe.lr if recipe.lr is not None else rate.lr) * recipe.lr_scale
-        decay = recipe.weight_decay if recipe.weight_decay is not None else rate.weight_decay
+        given = [d for d in (recipe.weight_decay, own_decay) if d is not None]
+        decay = given[0] if given else rate.weight_decay
         parts.append({"params": parameters, "lr": lr, "base_lr": lr, "weight_decay": decay, "name": name})
     return torch.optim.AdamW(parts, betas=(0.9, 0.999))
 
@@ -210,11 +219,23 @@ def _split(batch: Batch, parts: int) -> list[Batch]:
     return [batch.take(range(i, min(i + size, len(batch)))) for i in range(0, len(batch), size)]
 
 
+def _asks_for_start(method: Method) -> bool:
+    return any(term.of == "weights" and term.weight != 0 for term in method.terms)
+
+
 def _trace(
-    batch: Batch, method: Method, student: Runner, teachers: Mapping[str, Runner], model: Model, draws: Draws
+    batch: Batch,
+    method: Method,
+    student: Runner,
+    teachers: Mapping[str, Runner],
+    model: Model,
+    draws: Draws,
+    start: Mapping[str, Tensor] | None = None,
 ) -> Plan:
     """Run the terms once without a gradient to learn which forwards they ask for."""
-    forwards = StepForwards(batch, method.views, student, teachers, draws, model.backbone.taps(), model=model)
+    forwards = StepForwards(
+        batch, method.views, student, teachers, draws, model.backbone.taps(), model=model, start=start
+    )
     with torch.no_grad():
         evaluate_terms(method.terms, forwards)
     return forwards.traced
