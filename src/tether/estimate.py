@@ -66,6 +66,7 @@ def estimate(config: Config, data: DataBundle, engine: Engine, loaded: Loaded) -
     total = config.train.total_steps(len(data.train))
     with silenced():
         teachers = [s for s in method.teachers.values() if isinstance(s, Trained)]
+        teachers += [] if method.reference is None else [method.reference]
         taught = [_steps(methods.build(s.method, s.options), config, data, engine) for s in teachers]
         student = _steps(method, config, data, engine)
         model = start("random", load_backbone(config.model), data, config.seed, engine).to(engine.device)
@@ -75,7 +76,8 @@ def estimate(config: Config, data: DataBundle, engine: Engine, loaded: Loaded) -
     return Estimate(
         step_seconds=student.step_seconds,
         train_seconds=student.step_seconds * total if trains else 0.0,
-        teacher_seconds=sum(t.step_seconds for t in taught) * total,
+        teacher_seconds=total
+        * sum(t.step_seconds * max(1, s.folds) for t, s in zip(taught, teachers, strict=True)),
         choose_seconds=judged * (method.finish.judged + 1),
         test_seconds=tested,
         peak_memory_bytes=max([student.peak_memory_bytes, *(t.peak_memory_bytes for t in taught)]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from tether.report.card import write_card
 from tether.report.runs import read_run
 from tether.shifts import Supplies
 from tether.supply import check_budgets, seen_in_training, supplied, supplies_of, with_data_shifts
-from tether.teachers import Making, Teacher, bind, prepare
+from tether.teachers import Making, Teacher, bind, prepare, with_reference
 from tether.training import Engine, Fitted, fit
 from tether.tune.lora import has_adapters, merge_adapters
 
@@ -80,7 +80,9 @@ def train(
     begin(folder, config)
     write_data(folder, data)
 
-    prepared = prepare(method, making(config, data, engine, loaded, suite), data.classes)
+    made_from = making(config, data, engine, loaded, suite)
+    method, reference = with_reference(method, made_from)
+    prepared = prepare(method, made_from, data.classes)
     torch.manual_seed(config.seed)  # the adapters' initialisation
     student = start(method.start, loaded, data, config.seed, engine)
     groups = method.tuning.apply(student)
@@ -105,8 +107,9 @@ def train(
     save_model(student, folder / "model")
     names = suite.seen(seen)
     evaluate_into(folder, student, method, config, suite, engine, config.method.name, names)
+    spent = teacher_seconds(teachers) + (reference.seconds if reference else 0.0)
     summary = write_summary(
-        folder, config.method.name, config.seed, counts, fitted, teacher_seconds(teachers), finished,
+        folder, config.method.name, config.seed, counts, fitted, spent, finished,
         validation(method, config, suite, engine)(student), sorted(names),
     )  # fmt: skip
     write_card(read_run(folder), folder / "README.md")
@@ -136,6 +139,11 @@ def start(kind: str, loaded: Loaded, data: DataBundle, seed: int, engine: Engine
 
 def making(config: Config, data: DataBundle, engine: Engine, loaded: Loaded, suite: Suite) -> Making:
     """What a trained teacher of this run would be made from; it loads weights of its own when asked."""
+
+    def part(rows: Sequence[int], name: str) -> Making:
+        fewer = replace(data, train=data.train.subset(rows), fingerprint=f"{data.fingerprint}-{name}")
+        return making(config, fewer, engine, loaded, suite)
+
     return Making(
         fresh=lambda kind: start(kind, load_backbone(config.model), data, config.seed, engine),
         examples=data.train,
@@ -148,6 +156,8 @@ def making(config: Config, data: DataBundle, engine: Engine, loaded: Loaded, sui
             "data": data.fingerprint,
         },
         judge=make_judge(methods.softmax_main, suite.validation, engine, config.evaluate.batch_size),
+        id_val=data.id_val,
+        part=part,
     )
 
 

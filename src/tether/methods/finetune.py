@@ -7,6 +7,10 @@ from tether.objective import ce
 from tether.tune import full
 
 
-def finetune() -> Method:
-    """All weights and a random head, cross-entropy (METHODS 6, `ft`)."""
-    return Method(tuning=full(), terms=(ce(),), start="random")
+def finetune(smoothing: float = 0.0) -> Method:
+    """All weights and a random head, cross-entropy (METHODS 6, `ft`).
+
+    Args:
+        smoothing: of the labels, e in [0, 1).
+    """
+    return Method(tuning=full(), terms=(ce(smoothing=smoothing),), start="random")

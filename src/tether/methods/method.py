@@ -27,10 +27,21 @@ class Initial:
 
 @dataclass(frozen=True)
 class Trained:
-    """A teacher trained on the same data by another method when there is none in the cache yet."""
+    """A teacher trained on the same data by another method when there is none in the cache yet.
+
+    Attributes:
+        method: its name.
+        options: the method's.
+        patience: looks at ID validation without a better score after which its training ends, at the best
+            weights; None leaves it to the run's recipe.
+        folds: K > 1 trains K of them, each on all folds of the training set but one, and asks about a
+            training sample the one that did not see it; 0 trains one on everything.
+    """
 
     method: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    patience: int | None = None
+    folds: int = 0
 
 
 @dataclass(frozen=True)
@@ -61,6 +72,10 @@ class Method:
         finish: what happens to the weights after the last step.
         average: of the weights along the way, which then stands for the last ones; None for none.
         controller: changes the terms' weights on validation; None leaves them.
+        reference: a training with the same budget whose ID validation the controller holds on to; None where
+            the controller needs none.
+        layers: blocks that feature terms compare, as indices or depth fractions (`backbone.tapped`); () for
+            the backbone's own.
         predict: probabilities from an output.
         start: the head at step 0: "probe" (logistic regression on frozen features) or "random".
 
@@ -81,6 +96,8 @@ class Method:
     finish: Finish = keep
     average: Averaging | None = None
     controller: Controller | None = None
+    reference: Trained | None = None
+    layers: tuple[float | int, ...] = ()
     predict: Predict = softmax_main
     start: Literal["probe", "random"] = "probe"
 

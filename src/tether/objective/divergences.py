@@ -15,9 +15,15 @@ from tether.batch import NO_LABEL
 Direction = Literal["forward", "reverse", "js"]
 
 
-def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """CE per example, (B, C), (B,) -> (B,) in nats; an ignored label (-100) gives 0, not a dropped row."""
-    return F.cross_entropy(logits.float(), labels, reduction="none", ignore_index=NO_LABEL)
+def cross_entropy(logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
+    """CE per example, (B, C), (B,) -> (B,) in nats; an ignored label (-100) gives 0, not a dropped row.
+
+    Args:
+        smoothing: e in [0, 1): the target is (1 - e) onehot(y) + e / C.
+    """
+    return F.cross_entropy(
+        logits.float(), labels, reduction="none", ignore_index=NO_LABEL, label_smoothing=smoothing
+    )
 
 
 def kl(log_p: Tensor, log_q: Tensor) -> Tensor:
@@ -25,6 +31,12 @@ def kl(log_p: Tensor, log_q: Tensor) -> Tensor:
     # Where p underflows to 0 its term is 0, although log p is -inf there.
     p = log_p.exp()
     return torch.where(p > 0, p * (log_p - log_q), torch.zeros_like(p)).sum(-1)
+
+
+def entropy(logits: Tensor) -> Tensor:
+    """H(p) in nats of logits (B, C), (B,)."""
+    log_p = F.log_softmax(logits.float(), dim=-1)
+    return -torch.where(log_p.exp() > 0, log_p.exp() * log_p, torch.zeros_like(log_p)).sum(-1)
 
 
 def distillation(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -41,6 +41,9 @@ class Making:
         seed: the run's seed, so that seeds of a comparison have teachers of their own.
         made_from: fingerprints of model and data, for the cache's key.
         judge: validation scores, for a teacher whose method merges.
+        id_val: the ID validation set, for a teacher that stops early by it and for a reference's score.
+        part: (rows of the training set, a name for them) -> the same making on those rows alone; None where
+            a training set cannot be taken apart.
     """
 
     fresh: Callable[[str], Model]
@@ -50,6 +53,8 @@ class Making:
     seed: int
     made_from: Mapping[str, Any]
     judge: Judge
+    id_val: Examples | None = None
+    part: Callable[[Sequence[int], str], Making] | None = None
 
 
 @dataclass(frozen=True)

@@ -62,13 +62,17 @@ def heads() -> Tuning:
     return Tuning("heads", apply, shares_base=True)
 
 
-def full() -> Tuning:
-    """Train everything; batch-norm statistics stay frozen (METHODS 1.10)."""
+def full(head: bool = True) -> Tuning:
+    """Train everything; batch-norm statistics stay frozen (METHODS 1.10).
+
+    Args:
+        head: whether the head trains too (METHODS 1.1, head_mode).
+    """
 
     def apply(model: Model) -> Groups:
         freeze(model)
-        backbone = _released(model.backbone.network)
-        return {"backbone": backbone, "head": _released(model.heads)}
+        groups = {"backbone": _released(model.backbone.network)}
+        return {**groups, "head": _released(model.heads)} if head else groups
 
     return Tuning("full", apply, shares_base=False)
 
