@@ -74,7 +74,8 @@ def centroids(supplies: Supplies, count: int) -> Tensor:
     def build(part: Path) -> None:
         save_file({"anchors": _fit(_features(supplies), count)}, part)
 
-    return load_file(once(cache_dir() / "anchors" / f"{name}.safetensors", build))["anchors"]
+    found: Tensor = load_file(once(cache_dir() / "anchors" / f"{name}.safetensors", build))["anchors"]
+    return found
 
 
 def _features(supplies: Supplies) -> Tensor:
@@ -95,4 +96,4 @@ def _fit(features: Tensor, count: int) -> Tensor:
     count = min(count, len(np.unique(known, axis=0)))
     found = KMeans(count, n_init=1, random_state=0).fit(known).cluster_centers_
     points: Tensor = torch.from_numpy(found).float()
-    return points / points.norm(dim=1, keepdim=True).clamp_min(1e-12)
+    return F.normalize(points, dim=-1).contiguous()
