@@ -104,7 +104,8 @@ def _check_teachers(attack: Attack, method: Method) -> None:
             "method does not have; use it in a method with that teacher, such as rdft"
         )
     initial = any(isinstance(source, Initial) for source in method.teachers.values())
-    if attack.space == "embedding" and initial and not method.tuning.shares_base:
+    together = method.tuning.shares_base or method.tuning.keeps_embeddings
+    if attack.space == "embedding" and initial and not together:
         raise RequestError(
             f"method.shifts: {attack.name} works on token embeddings that the student and its initial "
             "teacher must share, but this method trains the student's; use one that trains adapters, "

@@ -83,10 +83,10 @@ def robust_lesson(
             ),
             {},
         )  # fmt: skip
-    if student != "lora" or confidence_weight:
+    if student == "full" or confidence_weight:
         raise RequestError(
-            "teacher_head mlm: expected student=lora, whose token embeddings are the initial model's, and no "
-            f"confidence_weight; got student={student}; choose another teacher_head"
+            "teacher_head mlm: expected student=lora or last_blocks, whose token embeddings are the initial "
+            f"model's, and no confidence_weight; got student={student}; choose another teacher_head"
         )
     if weight == 0:
         return masked_words(0.0), {}

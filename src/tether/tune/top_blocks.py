@@ -35,4 +35,4 @@ def top_blocks(count: int = 1, head: bool = True) -> Tuning:
         groups = {"backbone": trained}
         return {**groups, "head": release_heads(model)} if head else groups
 
-    return Tuning("last blocks", apply, shares_base=False)
+    return Tuning("last blocks", apply, shares_base=False, keeps_embeddings=True)

@@ -22,11 +22,14 @@ class Tuning:
             ("backbone", "adapter", "head") choose the default learning rates (see `Backbone.rates`).
         shares_base: True when the base weights stay as they were, so that the initial model is this one
             with the added parts switched off, and needs no copy.
+        keeps_embeddings: True when the token embeddings stay as they were, whatever else trains, so that
+            student and initial model read each other's. What shares its base does.
     """
 
     name: str
     apply: Callable[[Model], Groups]
     shares_base: bool
+    keeps_embeddings: bool = False
 
 
 def freeze(model: Model) -> None:
