@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from tether.methods import Initial, Method, Saved, Trained
 from tether.models.model import Model
+from tether.progress import say
 from tether.teachers.cross_fit import cross_fitted
 from tether.teachers.initial import initial_teacher
 from tether.teachers.reference import judged_by_id
@@ -22,6 +23,8 @@ def prepare(method: Method, making: Making, classes: tuple[str, ...]) -> dict[st
             own = making if source.patience is None else stopping_early(making, source.patience)
             make = cross_fitted if source.folds else trained_teacher
             found[name] = make(name, source, own)
+            if source.folds and found[name].confidence is not None:
+                say(f"{name} teacher: {found[name].confidence:.3f} sure on average of samples it did not see")
         elif isinstance(source, Saved):
             found[name] = saved_teacher(name, source.path, classes, making.engine)
     return found
