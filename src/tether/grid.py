@@ -57,7 +57,7 @@ def compare(
         seeds: how many, counted from 0, or which.
         overrides: "key=value" for every run.
         reference: the method that gaps are compared with; "finetune" if it is among them.
-        output: the folder; default runs/compare-CONFIG.
+        output: the folder; default runs/compare-CONFIG. The override "output=..." says the same.
 
     Raises:
         RequestError: a wrong name or key, before anything is trained; or when every run failed.
@@ -67,6 +67,10 @@ def compare(
         >>> page = tether.compare("digits", methods=["finetune", "rdft"], seeds=1).report()  # doctest: +SKIP
     """
     numbers = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
+    # Of one run `output` is the folder; of a comparison it is the folder of all its runs.
+    named = [o.partition("=")[2] for o in overrides if o.startswith("output=")]
+    overrides = [o for o in overrides if not o.startswith("output=")]
+    output = output or (named[-1] if named else None)
     grid = plan(config, methods, numbers, overrides, output)
     folder = Path(grid[0].output or ".").parent
     folders, failed = run_grid(grid)

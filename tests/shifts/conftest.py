@@ -33,6 +33,15 @@ def texts() -> Batch:
         "I do not like 3 of these [MASK] phones; never buy from @shop or https://shop.example",
         "Boring plot, clumsy dialogue. The actors couldn't save this picture...",
         "  Two spaces  and a\ttab, kept as they were when nothing is dropped  ",
+        # Places enough for every rule: dialect, contractions, spelling, lexicons, people.
+        "She is always busy, she has lost her keys, and she works at my brother's shop; he is often late, "
+        "he has sold my mother's house, and he doesn't want any trouble, nor anything else.",
+        "I have already seen it and you've already told them: it isn't funny, they're not here, we are late, "
+        "they are at home, we don't have anything, she doesn't need any.",
+        "My grandmother's favourite colour is gray, and the theater organized it. He is usually cold; "
+        "it's always my sister's story of Emily and Jamal that everybody likes.",
+        "The lawyer had a heart attack and high blood pressure. His landlord, a Christian priest, often rode "
+        "a bus between two movies with a black man and a gay couple.",
     )
-    x = lines * 4
+    x = lines * 8
     return Batch(x, torch.arange(len(x)) % 2, torch.arange(len(x)) + 100)

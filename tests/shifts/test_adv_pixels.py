@@ -380,6 +380,20 @@ def test_requests_that_make_no_sense(options, message):
         attack(**options)
 
 
+def test_a_model_that_cuts_the_gradient_is_refused():
+    """METHODS 1.8, problem 4: with M_0 under no_grad, `div` would climb another objective."""
+    student, teacher = affine(3, seed=0), affine(3, seed=1)
+
+    def cut(batch, hidden=()):
+        with torch.no_grad():
+            return teacher(batch)
+
+    for model, teachers in [(student, {"initial": cut}), (cut, {"initial": teacher})]:
+        with pytest.raises(RequestError, match="one that cuts it"):
+            view(tiny_batch(4), model, teachers, mode="div")
+    assert view(tiny_batch(4), student, {"initial": cut}, mode="anchor").x.shape == (4, 3, 8, 8)
+
+
 def test_wrong_batches_and_no_model(texts, images):
     with pytest.raises(RequestError, match="batch of images, got text"):
         view(texts, *lora_images())

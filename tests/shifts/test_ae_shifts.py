@@ -18,6 +18,7 @@ from tether.shifts.discrete.deepaugment import Tampered, distorted
 from tether.shifts.discrete.keep import kept
 from tether.shifts.discrete.networks import Autoencoder, seeded
 from tether.shifts.discrete.perturb import ANY, SPATIAL, changed_activations
+from tether.shifts.discrete.quantiser import on_device
 from tether.shifts.discrete.reconstruct import most_used
 from tether.shifts.discrete.styles import adain, moments, styles_of
 
@@ -131,7 +132,7 @@ def test_adain_gives_the_references_moments(network):
 def test_adain_ae_is_the_written_formula(network, images):
     styles = styles_of(network, Held(images), CPU)
     draws = Draws(3)
-    shift = stylised(network, styles)
+    shift = stylised(network, styles, CPU)
     got = shift(images.take([7, 9]), 5, draws).x
     own = draws.spawn("adain_ae")
     for row, sample in enumerate((7, 9)):
@@ -175,7 +176,7 @@ def test_tampered_networks_differ_and_leave_the_original_alone(network, images):
 
 def test_each_sample_goes_through_the_network_it_drew(network, images):
     tampered = Tampered(network, 5, seed=0)
-    out = distorted(tampered)(images, 3, Draws(2)).x
+    out = distorted(tampered, CPU)(images, 3, Draws(2)).x
     which = Draws(2).spawn("deepaugment_lite").integers(images.ids, 0, 5, (), "network")
     assert len(which.unique()) == 5
     for row in (0, 11, 40):
@@ -252,3 +253,19 @@ def test_texts_are_refused(texts, images):
     for spec in (*SPECS.values(), {"name": "dae"}):
         with pytest.raises(RequestError, match="expected pictures, got texts"):
             get(spec).prepared(supplies)
+
+
+def test_a_batch_elsewhere_is_moved_to_the_network_and_back():
+    """No second device is needed to see the moves."""
+    seen = []
+
+    class Elsewhere:
+        def to(self, device):
+            seen.append(device)
+            return self
+
+        device = "the batch's own"
+
+    change = on_device(lambda x, severity, ids, draws: Elsewhere(), "the network's")
+    change(Elsewhere(), 1, Elsewhere(), Draws(0))
+    assert seen == ["the network's", "the network's", "the batch's own"]

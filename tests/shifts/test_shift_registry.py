@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tether.errors import RequestError
-from tether.shifts import Shift, all_shifts, catalogue, check_roles, default_names, get, role_of
+from tether.shifts import Draws, Shift, all_shifts, catalogue, check_roles, default_names, get, role_of
 from tether.shifts.roles import _ROLES
 
 
@@ -33,8 +33,29 @@ def test_roles_of_the_packaged_shifts():
     )
     assert default_names("val", "image") == ("speckle_noise", "gaussian_blur", "spatter", "saturate")
     assert default_names("train", "image") == ("augmix", "geometry", "tone")
-    assert default_names("test", "text") == ("typos", "keyboard", "ocr")
-    assert default_names("train", "text") == ("word_dropout", "word_swap", "punctuation", "elongation")
+    assert default_names("test", "text") == ("typos", "keyboard", "ocr", "dialect")
+    assert default_names("val", "text") == ("contractions", "spelling")
+    assert default_names("train", "text") == (
+        "word_dropout",
+        "word_swap",
+        "punctuation",
+        "elongation",
+    )
+
+
+def test_shifts_that_are_never_default_have_a_role_all_the_same():
+    asked = ("synonyms", "case", "glossary", "demographic", "era", "dialect_aint")
+    roles = {name: role_of(get(name)) for name in asked}
+    assert roles == {
+        "synonyms": "train",
+        "case": "train",
+        "glossary": "train",
+        "demographic": "test",
+        "era": "test",
+        "dialect_aint": "test",
+    }
+    defaults = {n for role in ("train", "val", "test") for n in default_names(role, "text")}
+    assert not defaults & set(roles)
 
 
 def test_every_family_has_one_role():
@@ -67,3 +88,21 @@ def test_own_families_count_too():
     with pytest.raises(RequestError, match="'haze'"):
         check_roles([mine[0]], [], [mine[1]])
     assert role_of(mine[0]) is None
+
+
+def test_a_spec_protects_words_and_gives_a_glossary_its_table(texts):
+    calm = get({"name": "elongation", "protect": ["wonderful", "Boring"]})
+    out = calm(texts, 5, Draws(0)).x
+    assert all(
+        w in t for t, old in zip(out, texts.x, strict=True) for w in ("wonderful", "Boring") if w in old
+    )
+    assert out != texts.x
+    legal = get({"name": "glossary", "words": {"service": "provision"}, "weight": 2})
+    assert "provision" in legal(texts, 5, Draws(0)).x[0]
+    assert legal.name == get("glossary").name
+    with pytest.raises(RequestError, match="shift of texts"):
+        get({"name": "contrast", "protect": ["x"]})
+    with pytest.raises(RequestError, match="list of words"):
+        get({"name": "typos", "protect": "x"})
+    with pytest.raises(RequestError, match="rule-based"):
+        get({"name": "adv_substitution", "protect": ["x"]})

@@ -14,6 +14,9 @@ from tether.shifts.roles import Role, check_roles, default_names, role_of
 from tether.shifts.several import several
 from tether.shifts.shift import SEVERITIES, Modality, Shift, modality_of
 from tether.shifts.supplies import Supplies
+from tether.shifts.text.effect import changes_anything, share_changed
+from tether.shifts.text.glossary import glossary
+from tether.shifts.text.protect import protected
 from tether.shifts.view import View
 
 __all__ = [
@@ -33,16 +36,20 @@ __all__ = [
     "View",
     "all_shifts",
     "catalogue",
+    "changes_anything",
     "check_roles",
     "default_names",
     "get",
+    "glossary",
     "members_of",
     "mixture",
     "modality_of",
     "on_pixels",
     "on_strings",
     "prepared_view",
+    "protected",
     "resolve",
     "role_of",
     "several",
+    "share_changed",
 ]

@@ -17,6 +17,7 @@ from tether.signature import checked_options
 
 GROUP = "tether.shifts"  # entry points of other packages: each a Shift, Attack, Recipe or Maker
 WEIGHT = "weight"  # of a member of a mixture; it belongs to the mixture, not to the shift
+PROTECT = "protect"  # words that a shift of texts must leave alone; any of them takes it
 
 Spec = ShiftSpec
 
@@ -30,14 +31,23 @@ _MAKERS: MappingProxyType[str, Maker] = MappingProxyType(
             *discrete.MAKERS,
             *retrieved.MAKERS,
             *generated.MAKERS,
+            *text.MAKERS,
         )
     }
+)
+# Shifts that have a role but are no part of what a role does by default: the user has to know that they fit.
+# case and spaces reach only some tokenizers, glossary and era few texts; that a demographic counterfactual
+# keeps the label is an assumption; the single features of dialect are already in it.
+_BY_NAME_ONLY = frozenset(
+    {"case", "spaces", "glossary", "era"}
+    | {s.name for s in text.SHIFTS if s.family == "demographic"}
+    | {s.name for s in text.SHIFTS if s.family == "dialect" and s.name != "dialect"}
 )
 
 
 def names() -> list[str]:
     """Every known name, packaged ones first."""
-    own = [*_SHIFTS, *_MAKERS]
+    own = list(dict.fromkeys([*_SHIFTS, *_MAKERS]))
     return [*own, *(n for n in plugins.names(GROUP) if n not in own)]
 
 
@@ -83,13 +93,24 @@ def get(spec: str | Mapping[str, Any]) -> AnyShift:
                 f"expected a shift as a name or as {{name: ..., options}}, got {dict(spec)!r}; name it"
             )
         name = spec["name"]
-        options = {k: v for k, v in spec.items() if k not in ("name", WEIGHT)}
-    entry = _entry(name)
+        options = {k: v for k, v in spec.items() if k not in ("name", WEIGHT, PROTECT)}
+    # With options a name may stand for more than the shift that is ready under it (glossary).
+    entry = _MAKERS[name] if options and name in _MAKERS else _entry(name)
     if isinstance(entry, Maker):
-        return entry.make(**checked_options(entry.make, options, "shift", name))
-    if options:
+        made = entry.make(**checked_options(entry.make, options, "shift", name))
+    elif options:
         raise RequestError(f"{name}: expected no options, got {', '.join(options)}; leave them out")
-    return entry
+    else:
+        made = entry
+    return _protected(made, spec[PROTECT]) if not isinstance(spec, str) and PROTECT in spec else made
+
+
+def _protected(shift: AnyShift, words: Any) -> AnyShift:
+    if not isinstance(shift, Shift):
+        raise RequestError(
+            f"{shift.name}: expected a rule-based shift of texts to protect words from; leave protect out"
+        )
+    return text.protected(shift, words)
 
 
 def weight_of(spec: Any) -> float:

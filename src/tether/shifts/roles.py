@@ -25,16 +25,18 @@ _ROLES: MappingProxyType[Role, frozenset[str]] = MappingProxyType(
                 *("augmix", "geometry", "tone"),
                 *("pixmix", "randaugment", "cutout", "mixup"),
                 *("style", "fourier", "histogram", "adain", "medical", "satellite"),
-                *("word", "format"),
+                *("word", "format", "vocabulary"),
                 *("adversarial", "retrieved", "generated"),
                 *("discrete", "adain_ae", "deepaugment"),
             )
         ),
-        "val": frozenset(("extra_noise", "extra_blur", "extra_colour", "extra_weather")),
+        "val": frozenset(
+            ("extra_noise", "extra_blur", "extra_colour", "extra_weather", "contraction", "spelling")
+        ),
         "test": frozenset(
             (
                 *("noise", "blur", "weather", "brightness", "contrast", "elastic", "pixelate", "jpeg"),
-                *("character",),
+                *("character", "dialect", "demographic", "era"),
             )
         ),
     }

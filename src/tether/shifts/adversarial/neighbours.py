@@ -8,11 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tether.progress import bar
 from tether.shifts.adversarial.places import Place
 from tether.shifts.adversarial.reads import ReadsTokens
 
 _LEAD = "a "  # a word reads differently at the start of a text in some tokenizers; put it second
 _HELD_WORDS = 50_000
+_AT_ONCE = 10_000  # tokens
 
 
 def word_ids(tokenizer: Any, words: Sequence[str]) -> list[list[int]]:
@@ -34,12 +36,17 @@ def word_ids(tokenizer: Any, words: Sequence[str]) -> list[list[int]]:
 
 def whole_words(tokenizer: Any) -> dict[str, int]:
     """Words that are one token: word -> its id, found by asking the tokenizer for each of its tokens."""
-    size = len(tokenizer)
+    size, found = len(tokenizer), {}
     special = {*tokenizer.all_special_ids}
-    texts = [tokenizer.decode([i]).strip() if i not in special else "" for i in range(size)]
-    able = [(i, t) for i, t in enumerate(texts) if t.isalpha() and len(t) > 1]
-    found = word_ids(tokenizer, [t for _, t in able])
-    return {t: i for (i, t), ids in zip(able, found, strict=True) if ids == [i]}
+    with bar("whole words of the tokenizer", size) as progress:
+        for first in range(0, size, _AT_ONCE):
+            part = [i for i in range(first, min(first + _AT_ONCE, size)) if i not in special]
+            texts = [(i, tokenizer.decode([i]).strip()) for i in part]
+            able = [(i, t) for i, t in texts if t.isalpha() and len(t) > 1]
+            ids = word_ids(tokenizer, [t for _, t in able])
+            found.update({t: i for (i, t), own in zip(able, ids, strict=True) if own == [i]})
+            progress.to(min(first + _AT_ONCE, size))
+    return found
 
 
 class Neighbours:

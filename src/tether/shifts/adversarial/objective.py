@@ -134,6 +134,12 @@ class Goal:
 def _logits_of(runner: Any) -> Logits:
     def logits(batch: Batch) -> Tensor:
         found: Tensor = runner(batch, ()).logits[_HEAD]
+        asked = torch.is_grad_enabled() and isinstance(batch.x, Tensor) and batch.x.requires_grad
+        if asked and not found.requires_grad:  # left alone, `div` would climb another objective in silence
+            raise RequestError(
+                "attack: expected models through which a gradient reaches the input, got one that cuts it; "
+                "take no_grad and detach out of its embed and forward"
+            )
         return found
 
     return logits

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from tether.shifts.discrete.backends import autoencoder_of, check_request
 from tether.shifts.discrete.fit import STEPS
 from tether.shifts.discrete.networks import Autoencoder
 from tether.shifts.discrete.pictures import check_pictures
-from tether.shifts.discrete.quantiser import exact, in_slices
+from tether.shifts.discrete.quantiser import exact, in_slices, on_device
 from tether.shifts.discrete.styles import Styles, adain, styles_of
 from tether.shifts.draws import Draws
 from tether.shifts.maker import Maker
@@ -28,8 +29,8 @@ def blend(ids: Tensor, severity: int, draws: Draws) -> Tensor:
     return alpha * (severity / 5)
 
 
-def stylised(network: Autoencoder, styles: Styles) -> Shift:
-    """The shift over an autoencoder and a pool of styles at hand."""
+def stylised(network: Autoencoder, styles: Styles, device: torch.device) -> Shift:
+    """The shift over an autoencoder and a pool of styles at hand, both on `device`."""
 
     def change(x: Tensor, severity: int, ids: Tensor, draws: Draws) -> Tensor:
         mean, std = styles.drawn(ids, draws)
@@ -42,7 +43,7 @@ def stylised(network: Autoencoder, styles: Styles) -> Shift:
         with exact(x.device):
             return in_slices(x, work, mean, std, alpha)[0]
 
-    return Shift("adain_ae", FAMILY, "image", SUMMARY, on_pixels(change), default=False)
+    return Shift("adain_ae", FAMILY, "image", SUMMARY, on_pixels(on_device(change, device)), default=False)
 
 
 def adain_ae(weights: str | None = None, steps: int = STEPS) -> Recipe:
@@ -64,7 +65,8 @@ def adain_ae(weights: str | None = None, steps: int = STEPS) -> Recipe:
     def build(supplies: Supplies) -> Shift:
         check_pictures(supplies.train, "adain_ae")
         network = autoencoder_of(weights, steps, supplies, "adain_ae")
-        return stylised(network, styles_of(network, supplies.train, supplies.device))
+        styles = styles_of(network, supplies.train, supplies.device)
+        return stylised(network, styles, supplies.device)
 
     return Recipe("adain_ae", FAMILY, "image", SUMMARY, build)
 

@@ -15,7 +15,7 @@ from tether.shifts.discrete.blocks import Residual
 from tether.shifts.discrete.fit import STEPS
 from tether.shifts.discrete.networks import Autoencoder
 from tether.shifts.discrete.perturb import ACTIVATIONS, ANY, SPATIAL, Operation, changed_activations
-from tether.shifts.discrete.quantiser import exact, in_slices
+from tether.shifts.discrete.quantiser import exact, in_slices, on_device
 from tether.shifts.draws import Draws
 from tether.shifts.maker import Maker
 from tether.shifts.on_pixels import on_pixels
@@ -96,8 +96,8 @@ def _places(network: nn.Module) -> Iterator[tuple[str, Operation, nn.Conv2d]]:
                 yield name, operation, layer
 
 
-def distorted(tampered: Tampered) -> Shift:
-    """The shift over a set of perturbed networks at hand."""
+def distorted(tampered: Tampered, device: torch.device) -> Shift:
+    """The shift over a set of perturbed networks at hand, on `device`."""
 
     def change(x: Tensor, severity: int, ids: Tensor, draws: Draws) -> Tensor:
         which = draws.integers(ids, 0, tampered.count, (), "network")
@@ -109,7 +109,7 @@ def distorted(tampered: Tampered) -> Shift:
                 out[which == k] = tampered.run(x[which == k], k, severity)
         return out
 
-    return Shift(NAME, FAMILY, "image", SUMMARY, on_pixels(change), default=False)
+    return Shift(NAME, FAMILY, "image", SUMMARY, on_pixels(on_device(change, device)), default=False)
 
 
 def deepaugment_lite(
@@ -138,7 +138,7 @@ def deepaugment_lite(
 
     def build(supplies: Supplies) -> Shift:
         network = autoencoder_of(weights, steps, supplies, NAME)
-        return distorted(Tampered(network, networks, seed))
+        return distorted(Tampered(network, networks, seed), supplies.device)
 
     return Recipe(NAME, FAMILY, "image", SUMMARY, build)
 

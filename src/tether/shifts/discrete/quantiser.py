@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from tether.shifts.draws import Draws
+
 _SLICE = 1 << 20  # pixels taken through a network at once: 20 pictures of 224 px, some 300 MB of activations
 
 
@@ -91,6 +93,18 @@ def padded(x: Tensor, factor: int) -> Tensor:
     """Repeat the right and lower border out to a multiple of `factor`."""
     down, right = -x.shape[2] % factor, -x.shape[3] % factor
     return F.pad(x, (0, right, 0, down), mode="replicate") if down or right else x
+
+
+Change = Callable[[Tensor, int, Tensor, Draws], Tensor]
+
+
+def on_device(change: Change, device: torch.device) -> Change:
+    """The same change, made where its network is; the batch's own device gets the result."""
+
+    def moved(x: Tensor, severity: int, ids: Tensor, draws: Draws) -> Tensor:
+        return change(x.to(device), severity, ids.to(device), draws).to(x.device)
+
+    return moved
 
 
 @contextmanager

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor
 
 from tether.shifts.discrete.backends import Backend, check_request, quantiser_of
 from tether.shifts.discrete.external import ExternalVq
 from tether.shifts.discrete.fit import STEPS
 from tether.shifts.discrete.quality import count_use
-from tether.shifts.discrete.quantiser import Quantiser
+from tether.shifts.discrete.quantiser import Quantiser, on_device
 from tether.shifts.draws import Draws
 from tether.shifts.maker import Maker
 from tether.shifts.on_pixels import on_pixels
@@ -32,18 +33,18 @@ def most_used(quantiser: Quantiser, severity: int) -> int | None:
     return None if math.isinf(part) else max(_FEWEST, round(part * quantiser.perplexity))
 
 
-def reconstruction(name: str, quantiser: Quantiser) -> Shift:
-    """The shift over a quantiser at hand.
+def reconstruction(quantiser: Quantiser, device: torch.device) -> Shift:
+    """The shift over a quantiser at hand, whose weights are on `device`.
 
     Example:
-        >>> reconstruction("vq", quantiser)(batch, 1, Draws(0)).x.shape  # doctest: +SKIP
+        >>> reconstruction(quantiser, device)(batch, 1, Draws(0)).x.shape  # doctest: +SKIP
         torch.Size([64, 3, 64, 64])
     """
 
     def change(x: Tensor, severity: int, ids: Tensor, draws: Draws) -> Tensor:
         return quantiser.quantise(x, most_used(quantiser, severity))[0]
 
-    return Shift(name, FAMILY, "image", SUMMARY, on_pixels(change), default=False)
+    return Shift("vq", FAMILY, "image", SUMMARY, on_pixels(on_device(change, device)), default=False)
 
 
 SUMMARY = "reconstructed from the codes of a quantiser; fewer codes at higher severities"
@@ -71,7 +72,7 @@ def vq(backend: Backend = "vq", weights: str | None = None, steps: int = STEPS) 
         quantiser = quantiser_of(backend, weights, steps, supplies, "vq")
         if isinstance(quantiser, ExternalVq):
             count_use(quantiser, supplies.train, supplies.device, _COUNTED)
-        return reconstruction("vq", quantiser)
+        return reconstruction(quantiser, supplies.device)
 
     return Recipe("vq", FAMILY, "image", SUMMARY, build)
 

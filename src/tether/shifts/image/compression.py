@@ -8,8 +8,11 @@ from tether.shifts.draws import Draws
 from tether.shifts.image import tables
 from tether.shifts.image.box import box_resize
 from tether.shifts.image.jpeg import jpeg
+from tether.shifts.image.parts import in_parts
 from tether.shifts.on_pixels import on_pixels
 from tether.shifts.shift import Shift
+
+_PART = 1 << 18  # pixels at a time: the many short passes of these two gain most from a small part
 
 
 def _pixelate(x: Tensor, severity: int, ids: Tensor, draws: Draws) -> Tensor:
@@ -25,6 +28,18 @@ def _jpeg(x: Tensor, severity: int, ids: Tensor, draws: Draws) -> Tensor:
 
 
 SHIFTS = (
-    Shift("pixelate", "pixelate", "image", "shrunk and enlarged again", on_pixels(_pixelate)),
-    Shift("jpeg_compression", "jpeg", "image", "saved as a JPEG of low quality", on_pixels(_jpeg)),
+    Shift(
+        "pixelate",
+        "pixelate",
+        "image",
+        "shrunk and enlarged again",
+        on_pixels(in_parts(_pixelate, pixels=_PART)),
+    ),
+    Shift(
+        "jpeg_compression",
+        "jpeg",
+        "image",
+        "saved as a JPEG of low quality",
+        on_pixels(in_parts(_jpeg, pixels=_PART)),
+    ),
 )

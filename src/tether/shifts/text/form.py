@@ -1,4 +1,4 @@
-"""How a text is set down: punctuation and drawn-out words (family "format")."""
+"""How a text is set down: punctuation, white space and drawn-out words (family "format")."""
 
 from __future__ import annotations
 
@@ -40,7 +40,32 @@ def _elongation(text: str, severity: int, rng: random.Random) -> str:
     return "".join(pieces)
 
 
+def _spaces(text: str, severity: int, rng: random.Random) -> str:
+    """One to three more spaces after a word, or one before the mark that ends it ("good !")."""
+    words = split(text)
+    pieces = list(words.pieces)
+    able = [
+        i
+        for i in words.free
+        if any(c.isalpha() for c in pieces[i]) and (i + 1 < len(pieces) or _tail(pieces[i]))
+    ]
+    for i in pick(words, able, severity, rng):
+        tail = _tail(pieces[i])
+        if tail and (i + 1 == len(pieces) or rng.random() < 0.5):
+            pieces[i] = pieces[i][: -len(tail)] + " " + tail
+        else:
+            pieces[i + 1] += " " * rng.randint(1, 3)
+    return "".join(pieces)
+
+
+def _tail(word: str) -> str:
+    """The marks that end a word, "" when there are none or when they are all of it."""
+    tail = word[len(word.rstrip(_MARKS)) :]
+    return tail if len(tail) < len(word) else ""
+
+
 SHIFTS = (
     Shift("punctuation", "format", "text", "marks around words dropped", on_strings(_punctuation)),
     Shift("elongation", "format", "text", "vowels drawn out: sooo", on_strings(_elongation)),
+    Shift("spaces", "format", "text", "extra spaces, also before marks", on_strings(_spaces), default=False),
 )

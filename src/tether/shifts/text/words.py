@@ -6,6 +6,7 @@ import random
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 RATES = (0.02, 0.05, 0.10, 0.15, 0.25)  # per word, at severities 1..5
 _SURE_FROM = 3  # from this severity on, a text of three words or more changes at least once
@@ -23,10 +24,21 @@ _NEGATION = re.compile(
 )
 
 
+@lru_cache(maxsize=1 << 16)  # the same words come again and again
 def is_negation(word: str) -> bool:
     """Whether a word, punctuation around it aside, turns the meaning of what it stands with."""
     parts = re.split(r"[-–—/.,;:!?…]", word)  # also "not-so-good" and "no...really"
     return any(_NEGATION.fullmatch(p.strip("\"'’‘“”()*_~")) for p in parts)
+
+
+@lru_cache(maxsize=1 << 16)
+def is_fixed(word: str) -> bool:
+    """Whether no shift at all may touch a word: numbers, placeholders, addresses."""
+    return (
+        any(c.isnumeric() for c in word)
+        or _PLACEHOLDER.search(word) is not None
+        or _ADDRESS.search(word) is not None
+    )
 
 
 def is_protected(word: str) -> bool:
@@ -36,12 +48,7 @@ def is_protected(word: str) -> bool:
         >>> [w for w in "I did not see 3 of [MASK] today".split() if is_protected(w)]
         ['not', '3', '[MASK]']
     """
-    return (
-        any(c.isnumeric() for c in word)
-        or _PLACEHOLDER.search(word) is not None
-        or _ADDRESS.search(word) is not None
-        or is_negation(word)
-    )
+    return is_fixed(word) or is_negation(word)
 
 
 @dataclass(frozen=True)
@@ -52,26 +59,32 @@ class Words:
         pieces: words and white space in turn, as they stand.
         at: positions of the words among the pieces.
         free: positions of the words that a shift may touch.
+        negations: positions of words protected as negations only. A rule that keeps the meaning (do not,
+            don't) may rewrite them; every other shift leaves them alone.
     """
 
     pieces: tuple[str, ...]
     at: tuple[int, ...]
     free: tuple[int, ...]
+    negations: tuple[int, ...]
 
 
 def split(text: str) -> Words:
     """Take a text apart."""
     slots = [m.span() for m in _PLACEHOLDER.finditer(text)]  # a placeholder may hold spaces: several words
-    pieces, at, free = [], [], []
+    pieces: list[str] = []
+    at: list[int] = []
+    free: list[int] = []
+    negations: list[int] = []
     for i, m in enumerate(_PIECES.finditer(text)):
         pieces.append(m.group())
         if m.group().isspace():
             continue
         at.append(i)
         in_slot = any(start < m.end() and m.start() < end for start, end in slots)
-        if not in_slot and not is_protected(m.group()):
-            free.append(i)
-    return Words(tuple(pieces), tuple(at), tuple(free))
+        if not in_slot and not is_fixed(m.group()):
+            (negations if is_negation(m.group()) else free).append(i)
+    return Words(tuple(pieces), tuple(at), tuple(free), tuple(negations))
 
 
 def pick(words: Words, able: Sequence[int], severity: int, rng: random.Random) -> list[int]:
