@@ -14,6 +14,7 @@ from tether import methods
 from tether.batch import Batch
 from tether.finish import trained_state
 from tether.methods import Initial, Method, Saved, Trained
+from tether.models.backbone import tapped
 from tether.models.heads import random_head
 from tether.models.model import MAIN, Model
 from tether.models.wrap import wrap
@@ -74,7 +75,7 @@ def _cost_of(method: Method) -> Cost:
         model = _network()
         own = dict(model.backbone.network.named_parameters())
         groups = method.tuning.apply(model)
-        before = sum(_cost_of(methods.build(s.method, s.options)).step for s in method.to_train)
+        before = sum(_cost_of(methods.build(s.method, s.options)).step * s.times for s in method.to_train)
         step = _step(method, model, list(own.values())) if groups else 0.0
     return Cost(_trains(method, groups, list(own.values())), _teachers(method), step, before)
 
@@ -92,7 +93,7 @@ def _step(method: Method, model: Model, own: list[nn.Parameter]) -> float:
         model,
         teachers,
         Draws(0),
-        model.backbone.taps(),
+        tapped(model.backbone, method.layers),
         model=model,
         start=trained_state(model),
     )

@@ -75,7 +75,8 @@ def estimate(config: Config, data: DataBundle, engine: Engine, loaded: Loaded) -
     return Estimate(
         step_seconds=student.step_seconds,
         train_seconds=student.step_seconds * total if trains else 0.0,
-        teacher_seconds=sum(t.step_seconds for t in taught) * total,
+        teacher_seconds=total
+        * sum(t.step_seconds * s.times for t, s in zip(taught, method.to_train, strict=True)),
         choose_seconds=judged * (method.finish.judged + _looks(method) + 1),
         test_seconds=tested,
         peak_memory_bytes=max([student.peak_memory_bytes, *(t.peak_memory_bytes for t in taught)]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ from tether.report.card import write_card
 from tether.report.runs import read_run
 from tether.shifts import Supplies
 from tether.supply import all_seen, check_budgets, supplied, supplies_of, with_data_shifts
-from tether.teachers import Ingredient, Making, Teacher, bind, prepare
+from tether.teachers import Ingredient, Making, Teacher, bind, prepare, with_reference
 from tether.teachers import ingredients as other_trainings
 from tether.training import Engine, Fitted, fit
 from tether.tune.lora import has_adapters, merge_adapters
@@ -89,9 +89,10 @@ def train(
     begin(folder, config)
     write_data(folder, data)
 
-    made = making(config, data, engine, loaded, suite, supplies)
-    prepared = prepare(method, made, data.classes)
-    others = other_trainings(method, made)
+    made_from = making(config, data, engine, loaded, suite, supplies)
+    method, reference = with_reference(method, made_from)
+    prepared = prepare(method, made_from, data.classes)
+    others = other_trainings(method, made_from)
     torch.manual_seed(config.seed)  # the adapters' initialisation
     student = start(method.start, loaded, data, config.seed, engine)
     groups = method.tuning.apply(student)
@@ -117,9 +118,10 @@ def train(
     save_model(student, folder / "model")
     names = suite.seen(seen)
     evaluate_into(folder, student, method, config, suite, engine, config.method.name, names)
+    first: list[Teacher | Ingredient] = [*teachers.values(), *others.values()]
+    first += [] if reference is None else [reference]
     summary = write_summary(
-        folder, config.method.name, config.seed, counts, fitted,
-        teacher_seconds([*teachers.values(), *others.values()]), finished,
+        folder, config.method.name, config.seed, counts, fitted, teacher_seconds(first), finished,
         validation(method, config, suite, engine)(student), sorted(names),
     )  # fmt: skip
     write_card(read_run(folder), folder / "README.md")
@@ -161,6 +163,11 @@ def making(
     config: Config, data: DataBundle, engine: Engine, loaded: Loaded, suite: Suite, supplies: Supplies
 ) -> Making:
     """What a trained teacher of this run would be made from; it loads weights of its own when asked."""
+
+    def part(rows: Sequence[int], name: str) -> Making:
+        fewer = replace(data, train=data.train.subset(rows), fingerprint=f"{data.fingerprint}-{name}")
+        return making(config, fewer, engine, loaded, suite, supplies_of(config, fewer, engine, loaded))
+
     return Making(
         fresh=lambda kind: start(kind, load_backbone(config.model), data, config.seed, engine),
         examples=data.train,
@@ -175,6 +182,8 @@ def making(
         judge=make_judge(methods.softmax_main, suite.validation, engine, config.evaluate.batch_size),
         ready=lambda method: supplied(with_data_shifts(method, data), supplies),
         train_shifts=data.train_shifts,
+        id_val=data.id_val,
+        part=part,
     )
 
 

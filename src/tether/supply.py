@@ -16,6 +16,7 @@ from tether.data import DataBundle, Examples
 from tether.errors import RequestError
 from tether.methods import Initial, Method
 from tether.models.load import Loaded, load_backbone
+from tether.models.masked_lm import word_head
 from tether.models.start import ProbeData, probe_start
 from tether.progress import say
 from tether.shifts import (
@@ -64,6 +65,7 @@ def supplies_of(config: Config, data: DataBundle, engine: Engine, loaded: Loaded
         seed=config.seed,
         groups=data.groups,
         model_fingerprint=loaded.fingerprint,
+        word_head=lambda: word_head(backbone(), config.model).to(engine.device),
     )
 
 
@@ -73,7 +75,7 @@ def with_data_shifts(method: Method, data: DataBundle) -> Method:
         return method
     own = data.train_shifts
     views = {
-        name: mixture(own, view.severities, stream=view.stream)
+        name: replace(mixture(own, view.severities, stream=view.stream), after=view.after)
         if isinstance(view, Mixture) and view.shifts is None
         else view
         for name, view in method.views.items()
@@ -114,7 +116,8 @@ def _check_teachers(attack: Attack, method: Method) -> None:
             "method does not have; use it in a method with that teacher, such as rdft"
         )
     initial = any(isinstance(source, Initial) for source in method.teachers.values())
-    if attack.space == "embedding" and initial and not method.tuning.shares_base:
+    together = method.tuning.shares_base or method.tuning.keeps_embeddings
+    if attack.space == "embedding" and initial and not together:
         raise RequestError(
             f"method.shifts: {attack.name} works on token embeddings that the student and its initial "
             "teacher must share, but this method trains the student's; use one that trains adapters, "
@@ -123,9 +126,9 @@ def _check_teachers(attack: Attack, method: Method) -> None:
 
 
 def supplied(method: Method, supplies: Supplies) -> Method:
-    """The method with its views' shifts built."""
+    """The method with its views' shifts built, and its terms' constants computed."""
     views = {name: prepared_view(view, supplies) for name, view in method.views.items()}
-    return replace(method, views=views)
+    return replace(method, views=views, terms=tuple(term.prepared(supplies) for term in method.terms))
 
 
 def check_budgets(

@@ -29,8 +29,8 @@ def test_an_unknown_option_names_the_nearest() -> None:
 
 
 def test_a_method_without_options_says_so() -> None:
-    with pytest.raises(RequestError, match="lp_ft has no such option; it takes none"):
-        methods.build("lp_ft", {"rank": 4})
+    with pytest.raises(RequestError, match="linear_probe has no such option; it takes none"):
+        methods.build("linear_probe", {"rank": 4})
 
 
 @pytest.mark.parametrize(

@@ -104,3 +104,16 @@ def test_the_interval_is_a_quarter_epoch_and_a_tenth_of_a_short_run() -> None:
     assert c.interval(per_epoch=40, total=10_000) == 100
     assert c.interval(per_epoch=10, total=30) == 3
     assert id_floor(every=7).interval(1000, 10_000) == 7
+
+
+def test_a_reference_that_is_given_later_is_the_same_controller() -> None:
+    given, built = (
+        id_floor(tolerance=0.02, every=7).given(0.9),
+        id_floor(tolerance=0.02, reference=0.9, every=7),
+    )
+    assert (given.name, given.every) == (built.name, built.every)
+    one, two = given.begin(), built.begin()
+    for done, score in [(30, 0.5), (40, 0.95), (50, 0.89)]:
+        assert one.decide(done, 100, Seen(score, 0.5, 500)) == two.decide(done, 100, Seen(score, 0.5, 500))
+    assert one.factors() == two.factors() != {"robust": 1.0, "feature": 1.0, "rar": 1.0}
+    assert primal_dual(1.0).given is None

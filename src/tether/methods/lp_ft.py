@@ -7,6 +7,10 @@ from tether.objective import ce
 from tether.tune import full
 
 
-def lp_ft() -> Method:
-    """A random head's early gradients distort the features; a fitted one's do not (METHODS 6)."""
-    return Method(tuning=full(), terms=(ce(),))
+def lp_ft(label_smoothing: float = 0.0) -> Method:
+    """A random head's early gradients distort the features; a fitted one's do not (METHODS 6).
+
+    Args:
+        label_smoothing: as `finetune`'s.
+    """
+    return Method(tuning=full(), terms=(ce(smoothing=label_smoothing),))

@@ -34,12 +34,23 @@ class Trained:
         options: the method's.
         seed: added to the run's; order of samples and draws follow it, the start of the weights does not.
         lr_scale: multiplies every learning rate of the run's recipe.
+        patience: looks at ID validation without a better score after which its training ends, at the best
+            weights; None leaves it to the run's recipe.
+        folds: K > 1 trains K of them, each on all folds of the training set but one, and asks about a
+            training sample the one that did not see it; 0 trains one on everything.
     """
 
     method: str
     options: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
     lr_scale: float = 1.0
+    patience: int | None = None
+    folds: int = 0
+
+    @property
+    def times(self) -> int:
+        """How many models it trains."""
+        return max(1, self.folds)
 
 
 @dataclass(frozen=True)
@@ -93,6 +104,10 @@ class Method:
         finish: what happens to the weights after the last step.
         average: of the weights along the way, which then stands for the last ones; None for none.
         controller: changes the terms' weights on validation; None leaves them.
+        reference: a training with the same budget whose ID validation the controller holds on to; None where
+            the controller needs none.
+        layers: blocks that feature terms compare, as indices or depth fractions (`backbone.tapped`); () for
+            the backbone's own.
         predict: probabilities from an output.
         start: the head at step 0: "probe" (the model's own for these classes, else logistic regression on
             frozen features), "random", or "zero_shot" (class names through the text tower).
@@ -117,6 +132,8 @@ class Method:
     finish: Finish = keep
     average: Averaging | None = None
     controller: Controller | None = None
+    reference: Trained | None = None
+    layers: tuple[float | int, ...] = ()
     predict: Predict = softmax_main
     start: Start = "probe"
     weight_decay: float | None = None
@@ -125,7 +142,8 @@ class Method:
     def to_train(self) -> tuple[Trained, ...]:
         """Other trainings that must be done, or found in the cache, before this one."""
         taught = [source for source in self.teachers.values() if isinstance(source, Trained)]
-        return (*taught, *self.ingredients.values())
+        reference = () if self.reference is None else (self.reference,)
+        return (*taught, *self.ingredients.values(), *reference)
 
     def __post_init__(self) -> None:
         for term in self.terms:

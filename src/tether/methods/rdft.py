@@ -1,17 +1,20 @@
-"""RDFT: a LoRA student between a robust and a skilled teacher (document 000)."""
+"""RDFT: a student between a robust and a skilled teacher (document 000)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Literal
 
-from tether import tune
 from tether.finish import keep, merge
-from tether.methods.method import Initial, Method, Saved, TeacherSource, Trained
-from tether.objective import activation, ce, features, kd, robust
-from tether.objective.controller import Controller, id_floor, primal_dual
+from tether.methods.method import Initial, Method, TeacherSource
+from tether.methods.student import HeadMode, Student, Targets, student_tuning
+from tether.methods.teaching import Head, Reference, robust_lesson, steering, task_source
+from tether.objective import activation, ce, features, kd
 from tether.objective.divergences import Direction
-from tether.objective.terms import Target
+from tether.objective.features import Reduction
+from tether.objective.positions import Positions
+from tether.objective.rar import FLOOR
+from tether.objective.robustness import Target
 from tether.shifts import Spec, several
 
 
@@ -33,6 +36,26 @@ def rdft(
     views: int = 1,
     severities: tuple[int, ...] = (1, 2, 3),
     controller: Literal["none", "id_floor", "primal_dual"] = "none",
+    controller_reference: Reference = "best",
+    teacher_head: Head = "logits",
+    anchors: int = 512,
+    anchor_temperature: float = 0.05,
+    confidence_weight: bool = False,
+    task_teacher_patience: int | None = None,
+    task_teacher_smoothing: float = 0.0,
+    cross_fit_folds: int = 0,
+    task_teacher_on_shift: bool = False,
+    feature_reduction: Reduction = "nmse",
+    feature_tokens: Positions = "all",
+    layers: tuple[int | float, ...] = (),
+    rar_rows: Literal["pooled", "tokens"] = "pooled",
+    rar_floor: float = FLOOR,
+    rar_centre: Literal["joint", "source"] = "joint",
+    student: Student = "lora",
+    dropout: float = 0.0,
+    targets: Targets = "all",
+    blocks: int = 1,
+    head_mode: HeadMode = "trainable",
 ) -> Method:
     """L_task(x) + l1 L_robust(x~) + l2 L_feature(x) + l3 L_RAR(x, x~), then merging (METHODS 1.7).
 
@@ -61,28 +84,59 @@ def rdft(
         severities: 0 to 5, drawn per sample and view.
         controller: "id_floor" moves the three lambdas together by ID and OOD validation, "primal_dual" moves
             lambda 1 to hold L_robust below a limit, "none" keeps them (METHODS 1.9). Test sets steer nothing.
+        controller_reference: what id_floor holds ID validation to: the "best" seen in this run, an accuracy,
+            or that of plain "lora" with the same budget, trained first and kept in the cache.
+        teacher_head: what L_robust compares (METHODS 1.2): "logits" of the classes, similarities to "anchor"
+            points, "cos" of the features, relations among samples ("rkd"), or masked words ("mlm", always on
+            x~ itself).
+        anchors: the most anchors, J.
+        anchor_temperature: tau of their similarities.
+        confidence_weight: weigh a sample's L_robust by how sure the initial model is of x~.
+        task_teacher_patience: looks at ID validation without a better score that end the teacher's training.
+        task_teacher_smoothing: of the teacher's labels.
+        cross_fit_folds: 2 to 5 teachers, each asked only about samples that it did not see; 0 for one.
+        task_teacher_on_shift: KD from the task teacher on x~ too, one more forward of it for each view.
+        feature_reduction: "nmse", "sum" (as printed), "mean" or "ln" (METHODS 1.5).
+        feature_tokens: "all" positions, "cls" (the first) or their "mean".
+        layers: blocks of L_feature and L_RAR: indices from 0, or depth fractions such as 0.5; () for the
+            model's own, depths 1/4 to 1 or the stages.
+        rar_rows: "pooled", or 16 random "tokens" of each sample, for micro-batches of few samples.
+        rar_floor: features that vary less, over the mean variance, count as constant.
+        rar_centre: "joint", or clean rows and each view's by themselves ("source").
+        student: "lora", "last_blocks" or "full"; the last two hold a copy of the weights for M_0.
+        dropout: on the adapters' input.
+        targets: layers with an adapter: "all", "qv", or ends of module names.
+        blocks: how many of the last blocks.
+        head_mode: "trainable" or "frozen".
     """
     shifted = several(views, shifts, severities)
+    lesson, masked = robust_lesson(
+        teacher_head, shifted, target, robust_weight, robust_temperature, kd_direction, confidence_weight,
+        anchors, anchor_temperature, student,
+    )  # fmt: skip
     teachers: dict[str, TeacherSource] = {"initial": Initial()}
+    terms = [ce(alpha), kd("task", 1.0 - alpha, task_temperature, kd_direction, name="kd_task")]
     if alpha < 1.0:
-        teachers["task"] = Saved(task_teacher) if "/" in task_teacher else Trained(task_teacher)
+        teachers["task"] = task_source(
+            task_teacher, task_teacher_patience, task_teacher_smoothing, cross_fit_folds
+        )
+        if task_teacher_on_shift:
+            terms.append(
+                kd("task", 1.0 - alpha, task_temperature, kd_direction, tuple(shifted), "kd_task_shifted")
+            )
+    terms += [
+        lesson,
+        features(feature_weight, reduction=feature_reduction, tokens=feature_tokens),
+        activation(rar_weight, tuple(shifted), rar_power, rows=rar_rows, floor=rar_floor, centre=rar_centre),
+    ]
+    control, reference = steering(controller, robust_weight, controller_reference, rank, lora_alpha)
     return Method(
-        tuning=tune.lora(rank, lora_alpha),
-        terms=(
-            ce(alpha),
-            kd("task", 1.0 - alpha, task_temperature, kd_direction, name="kd_task"),
-            robust(target, robust_weight, robust_temperature, kd_direction, tuple(shifted)),
-            features(feature_weight),
-            activation(rar_weight, tuple(shifted), rar_power),
-        ),
-        views=shifted,
+        tuning=student_tuning(student, rank, lora_alpha, dropout, targets, blocks, head_mode),
+        terms=tuple(terms),
+        views={**shifted, **masked},
         teachers=teachers,
         finish=keep if mu is None else merge(mu),
-        controller=_controller(controller, robust_weight),
+        controller=control,
+        reference=reference,
+        layers=layers,
     )
-
-
-def _controller(name: str, robust_weight: float) -> Controller | None:
-    if name == "primal_dual":
-        return primal_dual(robust_weight)
-    return id_floor() if name == "id_floor" else None

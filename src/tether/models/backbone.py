@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from tether.batch import Batch
+from tether.errors import RequestError
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,29 @@ def depth_fractions(count: int, fractions: Sequence[float] = (0.25, 0.5, 0.75, 1
         ((1, 2, 4, 5), (2, 5, 8, 11))
     """
     return tuple(sorted({math.ceil(count * f) - 1 for f in fractions}))
+
+
+def tapped(backbone: Backbone, layers: Sequence[float | int] = ()) -> tuple[int, ...]:
+    """The blocks that feature terms compare: those named, or the backbone's own.
+
+    Args:
+        backbone: whose blocks.
+        layers: zero-based block indices (int), and depth fractions in (0, 1] (float); () for `taps()`.
+
+    Raises:
+        RequestError: an index or a fraction outside the network.
+    """
+    count = len(backbone.blocks())
+    found: set[int] = set()
+    for layer in layers:
+        inside = 0 < layer <= 1 if isinstance(layer, float) else 0 <= layer < count
+        if not inside:
+            raise RequestError(
+                f"layers: expected depth fractions above 0 and up to 1.0, or block indices from 0 to "
+                f"{count - 1}, got {layer}; 1.0 is the last block"
+            )
+        found |= set(depth_fractions(count, [layer])) if isinstance(layer, float) else {layer}
+    return tuple(sorted(found)) or backbone.taps()
 
 
 @contextlib.contextmanager

@@ -5,9 +5,10 @@ from tether.objective.divergences import cross_entropy, distillation, jensen_sha
 from tether.objective.features import feature_distance, nmse
 from tether.objective.forwards import CLEAN, Forwards, Plan, Runner, StepForwards, Weights
 from tether.objective.rar import rar
+from tether.objective.robustness import gate, robust
 from tether.objective.soft_labels import self_distilled
 from tether.objective.start import near_start, small_head
-from tether.objective.terms import Term, activation, ce, features, gate, jsd, kd, robust
+from tether.objective.terms import Term, activation, ce, features, jsd, kd
 from tether.objective.total import Total, check_finite, evaluate_terms
 
 __all__ = [

@@ -69,11 +69,13 @@ class Controller:
         name: for logs.
         begin: starts one at work.
         every: steps between two looks, from steps an epoch: max(100, a quarter of an epoch), unless given.
+        given: the ID validation of a reference run -> the same controller with it; None where it takes none.
     """
 
     name: str
     begin: Callable[[], Steering]
     every: int | None = None
+    given: Callable[[float], Controller] | None = None
 
     def interval(self, per_epoch: int, total: int) -> int:
         """Steps between two looks; in a short run a tenth of it, or the controller would never look."""
@@ -197,7 +199,12 @@ def id_floor(
         reference: ID validation of plain LoRA with the same budget; None takes the best seen in this run.
         every: steps between two looks; None is max(100, a quarter of an epoch).
     """
-    return Controller("id_floor", lambda: _IdFloor(tuple(terms), tolerance, reference), every)
+    return Controller(
+        "id_floor",
+        lambda: _IdFloor(tuple(terms), tolerance, reference),
+        every,
+        given=lambda score: id_floor(terms, tolerance, score, every),
+    )
 
 
 def primal_dual(

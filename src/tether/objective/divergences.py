@@ -33,6 +33,12 @@ def kl(log_p: Tensor, log_q: Tensor) -> Tensor:
     return torch.where(p > 0, p * (log_p - log_q), torch.zeros_like(p)).sum(-1)
 
 
+def entropy(logits: Tensor) -> Tensor:
+    """H(p) in nats of logits (B, C), (B,)."""
+    log_p = F.log_softmax(logits.float(), dim=-1)
+    return -torch.where(log_p.exp() > 0, log_p.exp() * log_p, torch.zeros_like(log_p)).sum(-1)
+
+
 def distillation(
     student: Tensor, teacher: Tensor, temperature: float = 2.0, direction: Direction = "forward"
 ) -> Tensor:

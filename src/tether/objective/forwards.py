@@ -29,6 +29,11 @@ class Forwards(Protocol):
         """The blocks that feature terms compare by default."""
         ...
 
+    @property
+    def draws(self) -> Draws:
+        """This step's random numbers, keyed by sample."""
+        ...
+
     def batch(self, view: str = CLEAN) -> Batch:
         """The clean batch or a view made from it."""
         ...
@@ -119,6 +124,11 @@ class StepForwards:
     def taps(self) -> tuple[int, ...]:
         """The blocks that feature terms compare by default."""
         return self._taps
+
+    @property
+    def draws(self) -> Draws:
+        """This step's random numbers, keyed by sample."""
+        return self._draws
 
     def batch(self, view: str = CLEAN) -> Batch:
         """The clean batch or a view made from it."""

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from tether.errors import RequestError
+from tether.objective.positions import pooled as pooled
 
+FLOOR = 1e-5  # of the mean variance: a feature that varies less is taken for constant (METHODS 1.6)
 MIN_ROWS = 16  # below this Pearson's r is too biased and noisy (METHODS 1.6, simulation)
 
 
-def correlations(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
+def correlations(student: Tensor, teacher: Tensor, floor: float = FLOOR) -> tuple[Tensor, Tensor]:
     """Pearson r of each feature with itself in the teacher, over rows; the diagonal of the printed C_l.
 
     Only the diagonal of corr(A^0, A^S) enters its trace, so it is computed in O(N d) and the d x d matrix
@@ -23,6 +25,7 @@ def correlations(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
     Args:
         student: (N, D), carries the gradient.
         teacher: (N, D), detached here.
+        floor: eps_v over the mean variance of the teacher's features.
 
     Returns:
         r (D,) in [-1, 1], and alive (D,): which teacher features vary at all.
@@ -32,17 +35,17 @@ def correlations(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
     a = a - a.mean(0)
     b = b - b.mean(0)
     variance = a.square().mean(0)  # (D,)
-    eps = 1e-5 * variance.mean()
-    floor = (len(a) * eps).sqrt()
+    eps = floor * variance.mean()
+    least = (len(a) * eps).sqrt()
     # clamp_min has a zero gradient below the floor: that keeps a constant feature's gradient finite.
-    norm_a = a.square().sum(0).sqrt().clamp_min(floor)
+    norm_a = a.square().sum(0).sqrt().clamp_min(least)
     square_b = b.square().sum(0)
-    norm_b = torch.where(square_b > floor**2, square_b, floor**2).sqrt()
+    norm_b = torch.where(square_b > least**2, square_b, least**2).sqrt()
     norms = (norm_a * norm_b).clamp_min(torch.finfo(torch.float32).tiny)
     return (a * b).sum(0) / norms, variance > eps
 
 
-def rar(student: Tensor, teacher: Tensor, power: int = 1) -> Tensor:
+def rar(student: Tensor, teacher: Tensor, power: int = 1, floor: float = FLOOR) -> Tensor:
     """1 - tr(C)/d over live features, in [0, 2]; a statistic of the batch, not a mean over examples.
 
     Not additive: gradient accumulation averages the micro-batches' values, which is not the value of the
@@ -52,6 +55,7 @@ def rar(student: Tensor, teacher: Tensor, power: int = 1) -> Tensor:
         student: rows (N, D), N >= 16: clean and shifted inputs of the batch together.
         teacher: the initial model's rows, (N, D).
         power: 1 as printed; 2 gives mean (1 - r)^2.
+        floor: as of `correlations`.
 
     Raises:
         RequestError: for fewer than 16 rows.
@@ -66,25 +70,25 @@ def rar(student: Tensor, teacher: Tensor, power: int = 1) -> Tensor:
     if len(student) < MIN_ROWS:
         raise RequestError(
             f"RAR compares features over at least {MIN_ROWS} rows, got {len(student)}; raise "
-            "train.batch_size, lower train.accumulate, or set rar_weight=0"
+            "train.batch_size, lower train.accumulate, take several rows of a sample (rar_rows=tokens), or "
+            "set rar_weight=0"
         )
-    r, alive = correlations(student, teacher)
+    r, alive = correlations(student, teacher, floor)
     if not bool(alive.any()):
         warnings.warn("RAR: the initial model's features are all constant here; the term is 0", stacklevel=2)
         return (student * 0.0).sum()
     return (1.0 - r[alive]).pow(power).mean()
 
 
-def pooled(hidden: Tensor, mask: Tensor | None) -> Tensor:
-    """One row a sample: the masked mean over positions, (B, T, D) or (B, C, H, W) -> (B, D)."""
-    if hidden.dim() == 4:
-        return hidden.float().mean((2, 3))
-    if mask is None:
-        return hidden.float().mean(1)
-    weights = mask.unsqueeze(-1).float()
-    return (hidden.float() * weights).sum(1) / weights.sum(1)
+def centred(parts: Sequence[Tensor]) -> list[Tensor]:
+    """Each source's rows (N, D) less their own mean, so that no row tells which source it came from."""
+    return [part - part.mean(0) for part in parts]
 
 
-def rar_over_layers(student: Mapping[int, Tensor], teacher: Mapping[int, Tensor], power: int = 1) -> Tensor:
-    """L_RAR with gamma_l = 1/|C|: the mean of `rar` over layers of pooled rows (N, D)."""
-    return torch.stack([rar(student[layer], teacher[layer], power) for layer in sorted(student)]).mean()
+def rar_over_layers(
+    student: Mapping[int, Tensor], teacher: Mapping[int, Tensor], power: int = 1, floor: float = FLOOR
+) -> Tensor:
+    """L_RAR with gamma_l = 1/|C|: the mean of `rar` over layers of rows (N, D)."""
+    return torch.stack(
+        [rar(student[layer], teacher[layer], power, floor) for layer in sorted(student)]
+    ).mean()

@@ -9,14 +9,14 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from tether.batch import NO_LABEL
+from tether.batch import NO_LABEL, Output
 from tether.models.model import MAIN
 from tether.objective.divergences import Direction, cross_entropy, distillation, jensen_shannon
-from tether.objective.features import feature_distance
+from tether.objective.features import Reduction, feature_distance
 from tether.objective.forwards import CLEAN, Forwards
-from tether.objective.rar import pooled, rar_over_layers
-
-Target = Literal["shifted", "clean", "gated"]
+from tether.objective.positions import Positions, pooled, positions, sampled
+from tether.objective.rar import FLOOR, centred, rar_over_layers
+from tether.shifts.supplies import Supplies
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,8 @@ class Term:
         of: "example": the engine averages, and splitting a batch changes nothing. "batch": a statistic of
             the batch (RAR, nmse); accumulation averages the micro-batches' values. "weights": of the weights
             alone (a distance from their start), whatever the batch; only such a term may ask `weights()`.
+        prepare: makes the term itself from the user's data and the initial model, for one that needs
+            constants of them (anchors, say); None when it is ready as it stands.
         needs_label: views on which the clean sample's label must hold. Samples that lost it (mixup) are left
             out, and a method whose shifts take it from every sample of such a view is refused.
     """
@@ -39,6 +41,11 @@ class Term:
     weight: float = 1.0
     of: Literal["example", "batch", "weights"] = "example"
     needs_label: tuple[str, ...] = ()
+    prepare: Callable[[Supplies], Term] | None = None
+
+    def prepared(self, supplies: Supplies) -> Term:
+        """The term ready to run; one of weight 0 never runs and is left alone."""
+        return self if self.prepare is None or self.weight == 0 else self.prepare(supplies)
 
 
 Views = str | Sequence[str]  # one view, or several over which a term is averaged
@@ -80,69 +87,22 @@ def kd(
     weight: float = 1.0,
     temperature: float = 2.0,
     direction: Direction = "forward",
-    view: str = CLEAN,
+    view: Views = CLEAN,
     name: str = "kd",
 ) -> Term:
-    """KD_T(student, teacher), both on the same view (METHODS 1.3)."""
-
-    def loss(f: Forwards) -> Tensor:
-        return distillation(
-            f.student(view).logits[MAIN], f.teacher(teacher, view).logits[MAIN], temperature, direction
-        )
-
-    return Term(name, loss, weight)
-
-
-def gate(shifted: Tensor, clean: Tensor) -> Tensor:
-    """The teacher's logits on the shifted input where its decision held, else on the clean one.
-
-    METHODS 1.4, `gated`: where the initial model fails on x~, its p_0(x~) would teach the failure.
-
-    Args:
-        shifted: z_0(x~), (B, C).
-        clean: z_0(x), (B, C).
-    """
-    held = shifted.argmax(-1) == clean.argmax(-1)  # (B,)
-    return torch.where(held.unsqueeze(-1), shifted, clean)
-
-
-def robust(
-    target: Target = "gated",
-    weight: float = 1.0,
-    temperature: float = 2.0,
-    direction: Direction = "forward",
-    view: Views = "shifted",
-    teacher: str = "initial",
-    name: str = "robust",
-) -> Term:
-    """L_robust: the student on the shifted view against the initial model (document 000; METHODS 1.4).
-
-    Args:
-        target: "shifted" p_0(x~) as printed; "clean" p_0(x); "gated" the first where its decision held. A
-            sample that lost its label shows something else than x: its target is p_0(x~) when gated, and it
-            counts 0 when clean.
-        view: one, or several to average over.
-    """
+    """KD_T(student, teacher), both on the same view, or its mean over views (METHODS 1.3)."""
     views = listed(view)
 
-    def one(f: Forwards, view: str) -> Tensor:
-        if target == "gated":
-            shifted, clean = f.teacher(teacher, view), f.teacher(teacher, CLEAN)
-            z = shifted.logits[MAIN]
-            aim = torch.where(lost(f, view)[:, None], z, gate(z, clean.logits[MAIN]))
-        else:
-            shifted = f.teacher(teacher, view if target == "shifted" else CLEAN)
-            aim = shifted.logits[MAIN]
-        away = distillation(f.student(view).logits[MAIN], aim, temperature, direction)
-        if target == "clean":
-            away = torch.where(lost(f, view), 0.0, away)
-        # A teacher that mostly means none of the task's classes counts less (METHODS 1.2, `map`).
-        return away if shifted.trust is None else away * shifted.trust
-
     def loss(f: Forwards) -> Tensor:
-        return torch.stack([one(f, v) for v in views]).mean(0)
+        each = [
+            distillation(
+                f.student(v).logits[MAIN], f.teacher(teacher, v).logits[MAIN], temperature, direction
+            )
+            for v in views
+        ]
+        return torch.stack(each).mean(0)
 
-    return Term(name, loss, weight, needs_label=views if target == "clean" else ())
+    return Term(name, loss, weight)
 
 
 def jsd(
@@ -169,35 +129,71 @@ def jsd(
     return Term(name, loss, weight, needs_label=views)
 
 
-def features(weight: float = 0.3, teacher: str = "initial", name: str = "feature") -> Term:
-    """L_feature on the clean view: normalised squared distance at the tapped blocks (METHODS 1.5)."""
+def features(
+    weight: float = 0.3,
+    teacher: str = "initial",
+    name: str = "feature",
+    reduction: Reduction = "nmse",
+    tokens: Positions = "all",
+) -> Term:
+    """L_feature on the clean view: normalised squared distance at the tapped blocks (METHODS 1.5).
+
+    Args:
+        reduction: "nmse", "sum" (as printed), "mean" or "ln"; see `features.distance`.
+        tokens: "all", "cls" or "mean".
+    """
 
     def loss(f: Forwards) -> Tensor:
         student, original = f.student(CLEAN, f.taps), f.teacher(teacher, CLEAN, f.taps)
         layers = {k: student.hidden[k] for k in f.taps}
-        return feature_distance(layers, {k: original.hidden[k] for k in f.taps}, student.mask)
+        taught = {k: original.hidden[k] for k in f.taps}
+        return feature_distance(layers, taught, student.mask, reduction, tokens)
 
     return Term(name, loss, weight, of="batch")
 
 
 def activation(
-    weight: float = 0.3, view: Views = "shifted", power: int = 1, teacher: str = "initial", name: str = "rar"
+    weight: float = 0.3,
+    view: Views = "shifted",
+    power: int = 1,
+    teacher: str = "initial",
+    name: str = "rar",
+    rows: Literal["pooled", "tokens"] = "pooled",
+    floor: float = FLOOR,
+    centre: Literal["joint", "source"] = "joint",
 ) -> Term:
-    """L_RAR over clean and shifted rows together, centred jointly (METHODS 1.6)."""
+    """L_RAR over clean and shifted rows together (METHODS 1.6).
+
+    Args:
+        rows: "pooled", one a sample; or "tokens", 16 random positions of each sample, the same in both
+            models: for micro-batches too small for 16 pooled rows. What only the position decides then
+            counts as agreement.
+        floor: features that vary less than this share of the mean variance count as constant.
+        centre: "joint" over all rows; "source" clean rows and each view's by themselves.
+    """
+
+    def picked(f: Forwards, view: str, layer: int, output: Output) -> Tensor:
+        hidden = output.hidden[layer]
+        if rows == "pooled":
+            return pooled(hidden, output.mask)
+        scores = f.draws.uniform(f.batch(view).ids, (positions(hidden),), f"rar/{view}/{layer}")
+        return sampled(hidden, output.mask, scores.to(hidden.device))
 
     def loss(f: Forwards) -> Tensor:
         student: dict[int, list[Tensor]] = {k: [] for k in f.taps}
         original: dict[int, list[Tensor]] = {k: [] for k in f.taps}
-        for name_of_view in dict.fromkeys((CLEAN, *listed(view))):
-            s = f.student(name_of_view, f.taps)
-            t = f.teacher(teacher, name_of_view, f.taps)
+        for view_name in dict.fromkeys((CLEAN, *listed(view))):
+            s = f.student(view_name, f.taps)
+            t = f.teacher(teacher, view_name, f.taps)
             for k in f.taps:
-                student[k].append(pooled(s.hidden[k], s.mask))
-                original[k].append(pooled(t.hidden[k], t.mask))
+                student[k].append(picked(f, view_name, k, s))
+                original[k].append(picked(f, view_name, k, t))
+        join = centred if centre == "source" else list
         return rar_over_layers(
-            {k: torch.cat(v) for k, v in student.items()},
-            {k: torch.cat(v) for k, v in original.items()},
+            {k: torch.cat(join(v)) for k, v in student.items()},
+            {k: torch.cat(join(v)) for k, v in original.items()},
             power,
+            floor,
         )
 
     return Term(name, loss, weight, of="batch")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,12 +30,14 @@ class Mixture:
         severities: drawn with equal chances.
         weights: chances of the shifts, summing to 1; None for equal ones.
         stream: views of one step with different streams draw unrelated numbers.
+        after: (batch, model, draws) -> batch, a last step on what was drawn; None for none.
     """
 
     shifts: tuple[AnyShift, ...] | None
     severities: tuple[int, ...]
     weights: tuple[float, ...] | None
     stream: str = "mixture"
+    after: Callable[[Batch, Any, Draws], Batch] | None = None
 
     def among(self, modality: Modality) -> tuple[AnyShift, ...]:
         """The shifts that a batch of this modality may get."""
@@ -66,7 +68,8 @@ class Mixture:
             for (s, k), rows in groups.items()
         ]
         place = [row for rows in groups.values() for row in rows]
-        return concatenate(in_one_space(parts, model)).take(sorted(range(len(place)), key=place.__getitem__))
+        out = concatenate(in_one_space(parts, model)).take(sorted(range(len(place)), key=place.__getitem__))
+        return out if self.after is None else self.after(out, model, draws)
 
     def _shift_of(self, ids: Tensor, count: int, draws: Draws) -> Tensor:
         """Index of each sample's shift, (B,) int64."""

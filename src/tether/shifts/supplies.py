@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -31,6 +32,8 @@ class Supplies:
         seed: of the run.
         groups: names of the codes in `Batch.group`; () where the data have none.
         model_fingerprint: of the model alone; caches that data do not change hang on it.
+        word_head: loads the masked-word head that a text model was pretrained with (`models.masked_lm`),
+            which only the loss that reads it knows; None where there is none to load.
 
     Example:
         >>> supplies.embed(supplies.train.batch([0, 1])).shape  # doctest: +SKIP
@@ -47,3 +50,4 @@ class Supplies:
     seed: int = 0
     groups: tuple[str, ...] = ()
     model_fingerprint: str = ""
+    word_head: Callable[[], Any] | None = None

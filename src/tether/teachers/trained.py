@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -44,6 +44,9 @@ class Making:
         judge: validation scores, for a teacher whose method merges.
         ready: fills a method's views in with the data's own shifts and builds them, as the run's own.
         train_shifts: the data's, for the key of a teacher with views.
+        id_val: the ID validation set, for a teacher that stops early by it and for a reference's score.
+        part: (rows of the training set, a name for them) -> the same making on those rows alone; None where
+            a training set cannot be taken apart.
     """
 
     fresh: Callable[[str], Model]
@@ -55,6 +58,8 @@ class Making:
     judge: Judge
     ready: Callable[[methods.Method], methods.Method] = lambda method: method
     train_shifts: Any = None
+    id_val: Examples | None = None
+    part: Callable[[Sequence[int], str], Making] | None = None
 
     def varied(self, source: Trained) -> Making:
         """The same with the source's own seed and learning rate; where the weights start stays."""
@@ -128,7 +133,7 @@ def trained_model(label: str, source: Trained, making: Making) -> Built:
         RequestError: when the method needs trained models of its own, which would never end.
     """
     method = methods.build(source.method, source.options)
-    if method.ingredients or any(not isinstance(t, Initial) for t in method.teachers.values()):
+    if method.to_train or any(not isinstance(t, Initial) for t in method.teachers.values()):
         raise RequestError(
             f"method.{label.replace(' ', '_')}: {source.method!r} needs a trained teacher itself; choose one "
             "that does not, such as lp_ft or finetune"

@@ -17,6 +17,7 @@ from tether.data import Examples
 from tether.errors import Interrupted, RequestError
 from tether.finish import Judge, trained_state
 from tether.methods import Method
+from tether.models.backbone import tapped
 from tether.models.model import Model
 from tether.objective import Plan, Runner, StepForwards, check_finite, evaluate_terms
 from tether.progress import bar
@@ -82,6 +83,7 @@ def fit(
         RequestError: a non-finite loss (term and step named), a checkpoint of another config, a full disk.
         Interrupted: after Ctrl-C, with the state saved.
     """
+    taps = tapped(model.backbone, method.layers)
     reset_peak(engine.device)
     total = recipe.total_steps(len(examples)) if groups else 0
     if total == 0:
@@ -125,7 +127,7 @@ def fit(
             batch = examples.batch(engine.share(rows)).to(engine.device)
             micro = _split(batch, recipe.accumulate)
             if plan is None:
-                plan = _trace(micro[0], method, student, teachers, model, Draws(seed, step), began_at)
+                plan = _trace(micro[0], method, student, teachers, model, Draws(seed, step), taps, began_at)
             torch.manual_seed(_step_seed(seed, step))
             factor = recipe.factor(step, total, tail)
             for group in optimizer.param_groups:
@@ -134,8 +136,7 @@ def fit(
             loss = 0.0
             for part in micro:
                 forwards = StepForwards(
-                    part, method.views, student, teachers, Draws(seed, step), model.backbone.taps(), plan,
-                    model, began_at,
+                    part, method.views, student, teachers, Draws(seed, step), taps, plan, model, began_at,
                 )  # fmt: skip
                 share = len(part) / len(batch)
                 with engine.autocast():
@@ -230,12 +231,11 @@ def _trace(
     teachers: Mapping[str, Runner],
     model: Model,
     draws: Draws,
+    taps: tuple[int, ...],
     start: Mapping[str, Tensor] | None = None,
 ) -> Plan:
     """Run the terms once without a gradient to learn which forwards they ask for."""
-    forwards = StepForwards(
-        batch, method.views, student, teachers, draws, model.backbone.taps(), model=model, start=start
-    )
+    forwards = StepForwards(batch, method.views, student, teachers, draws, taps, model=model, start=start)
     with torch.no_grad():
         evaluate_terms(method.terms, forwards)
     return forwards.traced

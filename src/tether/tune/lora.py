@@ -13,6 +13,7 @@ from tether.errors import RequestError
 from tether.models.model import Model
 from tether.models.peft_layers import fit_in, in_peft_terms
 from tether.progress import say
+from tether.tune.selected import Layers, selected
 from tether.tune.targets import any_transposed, really_run
 from tether.tune.targets import targets as targets
 from tether.tune.tuning import Groups, Tuning, freeze, release_heads
@@ -27,7 +28,13 @@ def note_left_out(names: Sequence[str]) -> None:
         say(f"note: LoRA leaves out {len(names)} layers that it cannot adapt (depthwise or special): {shown}")
 
 
-def lora(rank: int = 8, alpha: float = 16.0, dropout: float = 0.0, head: bool = True) -> Tuning:
+def lora(
+    rank: int = 8,
+    alpha: float = 16.0,
+    dropout: float = 0.0,
+    head: bool = True,
+    layers: Layers = "all",
+) -> Tuning:
     """LoRA, W' = W + (alpha / rank) B A, on every layer of the blocks that takes it (see `targets`).
 
     B starts at 0, so the student equals the initial model at step 0. The base weights are one copy: the
@@ -38,6 +45,7 @@ def lora(rank: int = 8, alpha: float = 16.0, dropout: float = 0.0, head: bool = 
         alpha: the numerator of the scale s.
         dropout: on the adapters' input.
         head: whether the head trains too (METHODS 1.1, head_mode).
+        layers: "all" of them, "qv" or names (see `selected`).
     """
 
     def apply(model: Model) -> Groups:
@@ -47,8 +55,9 @@ def lora(rank: int = 8, alpha: float = 16.0, dropout: float = 0.0, head: bool = 
         network = model.backbone.network
         found, left_out = targets(network, model.backbone.blocks())
         ran = really_run(model.backbone, found)
-        names = [n for n in found if n in ran]
-        note_left_out([*left_out, *(n for n in found if n not in ran)])
+        names = selected(network, [n for n in found if n in ran], layers)
+        if layers == "all":
+            note_left_out([*left_out, *(n for n in found if n not in ran)])
         if not names:
             raise RequestError(
                 f"LoRA: found no linear layer and no plain convolution in the blocks of "

@@ -22,11 +22,14 @@ class Tuning:
             ("backbone", "adapter", "head") choose the default learning rates (see `Backbone.rates`).
         shares_base: True when the base weights stay as they were, so that the initial model is this one
             with the added parts switched off, and needs no copy.
+        keeps_embeddings: True when the token embeddings stay as they were, whatever else trains, so that
+            student and initial model read each other's. What shares its base does.
     """
 
     name: str
     apply: Callable[[Model], Groups]
     shares_base: bool
+    keeps_embeddings: bool = False
 
 
 def freeze(model: Model) -> None:
@@ -62,13 +65,17 @@ def heads() -> Tuning:
     return Tuning("heads", apply, shares_base=True)
 
 
-def full() -> Tuning:
-    """Train everything; batch-norm statistics stay frozen (METHODS 1.10)."""
+def full(head: bool = True) -> Tuning:
+    """Train everything; batch-norm statistics stay frozen (METHODS 1.10).
+
+    Args:
+        head: whether the head trains too (METHODS 1.1, head_mode).
+    """
 
     def apply(model: Model) -> Groups:
         freeze(model)
-        backbone = _released(model.backbone.network)
-        return {"backbone": backbone, "head": _released(model.heads)}
+        groups = {"backbone": _released(model.backbone.network)}
+        return {**groups, "head": _released(model.heads)} if head else groups
 
     return Tuning("full", apply, shares_base=False)
 

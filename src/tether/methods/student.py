@@ -1,0 +1,46 @@
+"""What of the student trains, by name: the options several methods share (METHODS 1.1)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from tether import tune
+from tether.tune import Tuning
+from tether.tune.top_blocks import top_blocks
+
+Student = Literal["lora", "last_blocks", "full"]
+HeadMode = Literal["trainable", "frozen"]
+Targets = Literal["all", "qv"] | list[str]
+
+
+def student_tuning(
+    student: Student = "lora",
+    rank: int = 8,
+    lora_alpha: float = 16.0,
+    dropout: float = 0.0,
+    targets: Targets = "all",
+    blocks: int = 1,
+    head_mode: HeadMode = "trainable",
+) -> Tuning:
+    """The tuning of these options.
+
+    Args:
+        student: adapters beside frozen weights, the last blocks, or everything. The last two hold a second
+            copy of the weights for the initial model.
+        rank: of the adapters; with the next three for "lora".
+        lora_alpha: over rank, the adapters' scale.
+        dropout: on the adapters' input.
+        targets: the layers with an adapter: "all", "qv", or ends of module names.
+        blocks: how many of the last blocks, for "last_blocks".
+        head_mode: "frozen" keeps the initial model's head.
+
+    Example:
+        >>> student_tuning("last_blocks", blocks=2).name
+        'last blocks'
+    """
+    head = head_mode == "trainable"
+    if student == "full":
+        return tune.full(head)
+    if student == "last_blocks":
+        return top_blocks(blocks, head)
+    return tune.lora(rank, lora_alpha, dropout, head, layers=targets)
