@@ -71,6 +71,7 @@ def train(
 
     method = methods.build(config.method.name, config.method.options)
     data, engine, loaded = ingredients(config)
+    method.tuning.fits(loaded.backbone)
     method = with_data_shifts(method, data)
     seen = seen_in_training(method, data)
     supplies = supplies_of(config, data, engine, loaded)

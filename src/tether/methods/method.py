@@ -65,7 +65,8 @@ class Method:
         start: the head at step 0: "probe" (logistic regression on frozen features) or "random".
 
     Raises:
-        RequestError: a term needs labels on a view whose shifts all take the label away.
+        RequestError: a term needs labels on a view whose shifts all take the label away; a finish that
+            interpolates a tuning that lies on no line (see `Tuning.curved`).
 
     Example:
         >>> from tether.objective import ce
@@ -85,6 +86,11 @@ class Method:
     start: Literal["probe", "random"] = "probe"
 
     def __post_init__(self) -> None:
+        if self.finish.interpolates and self.tuning.curved is not None:
+            raise RequestError(
+                f"method: merging interpolates weights, and those of {self.tuning.name} cannot be: "
+                f"{self.tuning.curved}; leave merging out (mu null), or train everything or plain LoRA"
+            )
         for term in self.terms:
             for name in term.needs_label if term.weight != 0 else ():
                 view = self.views.get(name)

@@ -33,6 +33,7 @@ def rdft(
     views: int = 1,
     severities: tuple[int, ...] = (1, 2, 3),
     controller: Literal["none", "id_floor", "primal_dual"] = "none",
+    variant: tune.Variant = "lora",
 ) -> Method:
     """L_task(x) + l1 L_robust(x~) + l2 L_feature(x) + l3 L_RAR(x, x~), then merging (METHODS 1.7).
 
@@ -61,13 +62,14 @@ def rdft(
         severities: 0 to 5, drawn per sample and view.
         controller: "id_floor" moves the three lambdas together by ID and OOD validation, "primal_dual" moves
             lambda 1 to hold L_robust below a limit, "none" keeps them (METHODS 1.9). Test sets steer nothing.
+        variant: of the student's adapters (see `tune.lora`); "dora" and "pissa" cannot merge: mu null.
     """
     shifted = several(views, shifts, severities)
     teachers: dict[str, TeacherSource] = {"initial": Initial()}
     if alpha < 1.0:
         teachers["task"] = Saved(task_teacher) if "/" in task_teacher else Trained(task_teacher)
     return Method(
-        tuning=tune.lora(rank, lora_alpha),
+        tuning=tune.lora(rank, lora_alpha, variant=variant),
         terms=(
             ce(alpha),
             kd("task", 1.0 - alpha, task_temperature, kd_direction, name="kd_task"),

@@ -15,7 +15,20 @@ from tether.signature import checked_options
 GROUP = "tether.methods"
 BUILT_IN: Mapping[str, str] = {
     name: f"tether.methods.{name}"
-    for name in ("linear_probe", "finetune", "lp_ft", "wise_ft", "lora", "aug_ce", "rdft")
+    for name in (
+        "linear_probe",
+        "finetune",
+        "lp_ft",
+        "wise_ft",
+        "lora",
+        "aug_ce",
+        "rdft",
+        "vpt",
+        "flyp",
+        "car_ft",
+        "trades",
+        "vat",
+    )
 }
 
 Builder = Callable[..., Method]

@@ -70,13 +70,14 @@ def kd(
     temperature: float = 2.0,
     direction: Direction = "forward",
     view: str = CLEAN,
+    head: str = MAIN,
     name: str = "kd",
 ) -> Term:
-    """KD_T(student, teacher), both on the same view (METHODS 1.3)."""
+    """KD_T(student, teacher), both on the same view and by the same head (METHODS 1.3)."""
 
     def loss(f: Forwards) -> Tensor:
         return distillation(
-            f.student(view).logits[MAIN], f.teacher(teacher, view).logits[MAIN], temperature, direction
+            f.student(view).logits[head], f.teacher(teacher, view).logits[head], temperature, direction
         )
 
     return Term(name, loss, weight)

@@ -17,6 +17,7 @@ from tether.data import Examples
 from tether.errors import Interrupted, RequestError
 from tether.finish import Judge
 from tether.methods import Method
+from tether.models.backbone import Rate
 from tether.models.model import Model
 from tether.objective import Plan, Runner, StepForwards, check_finite, evaluate_terms
 from tether.progress import bar
@@ -88,7 +89,7 @@ def fit(
         return Fitted(0, 0.0, 0.0, peak_bytes(engine.device))
     checkpoints = folder / "checkpoints"
     parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
-    optimizer = make_optimizer(model, groups, recipe)
+    optimizer = make_optimizer(model, groups, recipe, method.tuning.rates)
     if method.average is not None and recipe.patience is not None:
         raise RequestError(
             "train.patience: expected null, since this method averages its weights and so ends elsewhere "
@@ -189,11 +190,13 @@ def fit(
     )
 
 
-def make_optimizer(model: Model, groups: Groups, recipe: TrainConfig) -> torch.optim.AdamW:
-    """AdamW with a rate a group: the config's, or the backbone's own for that kind of group."""
+def make_optimizer(
+    model: Model, groups: Groups, recipe: TrainConfig, own: Mapping[str, Rate] | None = None
+) -> torch.optim.AdamW:
+    """AdamW with a rate a group: the config's, else the tuning's own, else the backbone's for such groups."""
     parts: list[dict[str, Any]] = []
     for name, parameters in groups.items():
-        rate = model.backbone.rates[name]
+        rate = own[name] if own and name in own else model.backbone.rates[name]
         lr = (recipe.lr if recipe.lr is not None else rate.lr) * recipe.lr_scale
         decay = recipe.weight_decay if recipe.weight_decay is not None else rate.weight_decay
         parts.append({"params": parameters, "lr": lr, "base_lr": lr, "weight_decay": decay, "name": name})

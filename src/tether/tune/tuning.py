@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import nn
 
+from tether.models.backbone import Backbone, Rate
 from tether.models.model import Model
 
 Groups = Mapping[str, list[nn.Parameter]]
+
+
+def _anything(_backbone: Backbone) -> None:
+    """What most tunings can tune."""
 
 
 @dataclass(frozen=True)
@@ -22,11 +27,18 @@ class Tuning:
             ("backbone", "adapter", "head") choose the default learning rates (see `Backbone.rates`).
         shares_base: True when the base weights stay as they were, so that the initial model is this one
             with the added parts switched off, and needs no copy.
+        curved: why the line between its parameters' start and end is no line between the weights of M_0 and
+            the student, so that no finish may interpolate them; None where it is one.
+        rates: of groups whose rate belongs to the tuning; the others have the backbone's.
+        fits: refuses a backbone that it cannot tune, before a run begins.
     """
 
     name: str
     apply: Callable[[Model], Groups]
     shares_base: bool
+    curved: str | None = None
+    rates: Mapping[str, Rate] = field(default_factory=dict)
+    fits: Callable[[Backbone], None] = _anything
 
 
 def freeze(model: Model) -> None:
