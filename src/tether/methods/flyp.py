@@ -12,7 +12,7 @@ from tether.objective import contrastive
 def flyp(
     positives: bool = False, templates: tuple[str, ...] | None = None, mu: float | None = None
 ) -> Method:
-    """Symmetric InfoNCE over the batch, both towers trained, predicting by the text tower (METHODS 6, `flyp`).
+    """Symmetric InfoNCE over the batch, both towers trained, prediction by the text (METHODS 6, `flyp`).
 
     The caption of a picture is the mean prompt of its class; the paper draws one of several templates each
     time, which is the same with one template, the default. Needs a model with a text tower. With

@@ -9,7 +9,7 @@ from tether.tune import full
 
 
 def vat(weight: float = 1.0, eps: float = 0.5, xi: float = 0.1, text_eps: float = 0.1) -> Method:
-    """Full fine-tuning with CE(x) + weight KL(sg p(x) || p(x + r)), r by one power iteration (METHODS 6, `vat`).
+    """Full fine-tuning with CE(x) + weight KL(sg p(x) || p(x + r)), r by power iteration (METHODS 6, `vat`).
 
     r is the gradient of that KL a little off x, scaled to eps in L2. The second term needs no label.
     Departures: pictures stay in [0, 1]; texts, which the paper does not have here, move in embedding space.

@@ -111,7 +111,7 @@ def need_text_tower(who: str, backbone: Backbone) -> HasTextTower:
     """The backbone as one with a text tower.
 
     Args:
-        who: for the message.
+        who: what needs it, for the message.
         backbone: of the student.
 
     Raises:
@@ -119,7 +119,7 @@ def need_text_tower(who: str, backbone: Backbone) -> HasTextTower:
     """
     if not isinstance(backbone, HasTextTower):
         raise RequestError(
-            f"{who}: needs a model with an image tower and a text tower, such as CLIP, SigLIP or "
+            f"method: {who} needs a model with an image tower and a text tower, such as CLIP, SigLIP or "
             f"emoji-two-tower, got {type(backbone.network).__name__}, which has no text tower; choose such a "
             "model, or another method"
         )

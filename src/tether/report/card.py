@@ -139,8 +139,8 @@ def _how_to_load(run: Run) -> str:
     if (run.folder / "model" / "prompts.safetensors").is_file():
         return (
             "`model/` holds the initial network as safetensors, for the library it came from, with the "
-            "trained head and prompts in files beside it. Prompts cannot be merged into weights: another loader "
-            "runs the network without them, which is not this model. With tether:"
+            "trained head and prompts in files beside it. Prompts cannot be merged into weights: another "
+            "loader runs the network without them, which is not this model. With tether:"
         )
     return (
         "`model/` holds the final weights as safetensors, for the library the model came from. With tether:"

@@ -18,6 +18,7 @@ from tether.tune.tuning import Groups, Tuning, freeze, release_heads
 
 # AdamW on numbers of about 0.1. METHODS' rates, 0.05 to 50, are SGD's.
 LR = 5e-3
+CONVOLUTIONAL = "it is a convolutional network, which has no tokens to put prompts beside"
 
 
 def prompts(
@@ -89,7 +90,7 @@ def token_width(backbone: Backbone) -> int:
     if prompts_of(backbone) is not None:
         raise _refused(network, "it carries prompts already")
     if is_convolutional(blocks):
-        raise _refused(network, "it is a convolutional network, which has no tokens to put prompts beside")
+        raise _refused(network, CONVOLUTIONAL)
     if not isinstance(backbone, HasBlank):
         raise _refused(
             network, "it makes no blank input to try prompts on (a method `blank` of its backbone)"
@@ -146,6 +147,8 @@ def _look(backbone: Any, network: str) -> int:
     order = list(range(len(blocks)))
     if [i for i, _ in came] != order or [i for i, _ in left] != order:
         raise _refused(network, "its blocks do not each run once, in order")
+    if any(t.dim() == 4 for _, t in came):
+        raise _refused(network, CONVOLUTIONAL)
     shapes = {tuple(t.shape) for _, t in (*came, *left)}
     if len(shapes) != 1 or len(only := next(iter(shapes))) != 3 or only[0] != 2:
         raise _refused(

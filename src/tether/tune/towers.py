@@ -29,10 +29,10 @@ def towers(templates: Sequence[str] | None = None) -> Tuning:
     """
 
     def fits(backbone: Backbone) -> None:
-        need_text_tower("towers", backbone)
+        need_text_tower("training both towers", backbone)
 
     def apply(model: Model) -> Groups:
-        backbone = need_text_tower("towers", model.backbone)
+        backbone = need_text_tower("training both towers", model.backbone)
         freeze(model)
         head = TextHead(backbone.text_tower(), model.classes, templates or backbone.templates)
         model.heads[MAIN] = head
@@ -77,11 +77,11 @@ def with_contexts(tuning: Tuning, contexts: Sequence[str]) -> Tuning:
         )
 
     def fits(backbone: Backbone) -> None:
-        need_text_tower("contexts", backbone)
+        need_text_tower("a head of contexts", backbone)
         tuning.fits(backbone)
 
     def apply(model: Model) -> Groups:
-        tower = need_text_tower("contexts", model.backbone).text_tower()
+        tower = need_text_tower("a head of contexts", model.backbone).text_tower()
         with torch.no_grad():
             head = ZeroShotHead(tower(contexts), float(tower.logit_scale.detach()))
         groups = tuning.apply(model)
