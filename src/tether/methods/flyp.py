@@ -19,7 +19,7 @@ def flyp(
     accumulation the negatives are those of a micro-batch.
 
     Args:
-        positives: captions of the same class are right answers too; as published they are wrong ones.
+        positives: captions of a picture's class mates are right answers too; as published they are wrong.
         templates: prompts with {} for the class name; null takes the model's.
         mu: interpolate both towers with their start, as WiSE-FT does; null keeps the trained ones.
     """

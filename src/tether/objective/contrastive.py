@@ -21,12 +21,14 @@ def info_nce(logits: Tensor, labels: Tensor, positives: bool = False) -> Tensor:
     Args:
         logits: scale * cosine of pictures and class prompts, (N, C).
         labels: (N,); a picture without a label has no caption and is left out.
-        positives: captions of the same class share the target; else only a picture's own caption is right
-            and the equal ones of its class mates are negatives, as published.
+        positives: the captions of all pictures of its class are right for a picture, their probabilities
+            added, -log sum p. Else only its own is, and the equal ones of its class mates are negatives, as
+            published. (A target shared evenly among class mates would change nothing: as their captions are
+            equal, the published loss has that very value.)
 
     Returns:
-        The mean of both directions; 0 where no picture has a label. At least log n with n pictures of one
-        class and no `positives`.
+        The mean of both directions; 0 where no picture has a label. With n pictures, all of one class, at
+        least log n as published, and 0 with `positives`.
 
     Example:
         >>> round(float(info_nce(torch.zeros(4, 2), torch.tensor([0, 0, 1, 1]))), 4)
@@ -37,11 +39,12 @@ def info_nce(logits: Tensor, labels: Tensor, positives: bool = False) -> Tensor:
     if len(labels) == 0:
         return logits.sum() * 0.0
     pairs = logits[:, labels]  # (N, N), pictures x captions
-    target = torch.eye(len(labels), device=pairs.device)
-    if positives:
-        target = (labels[:, None] == labels[None, :]).float()
-        target = target / target.sum(1, keepdim=True)
-    return (F.cross_entropy(pairs, target) + F.cross_entropy(pairs.T, target)) / 2
+    if not positives:
+        own = torch.arange(len(labels), device=pairs.device)
+        return (F.cross_entropy(pairs, own) + F.cross_entropy(pairs.T, own)) / 2
+    others = labels[:, None] != labels[None, :]
+    both = [p.log_softmax(1).masked_fill(others, -torch.inf).logsumexp(1) for p in (pairs, pairs.T)]
+    return -(both[0].mean() + both[1].mean()) / 2
 
 
 def contrastive(
