@@ -21,7 +21,7 @@ def either(
         stream: as of `mixture`.
 
     Example:
-        >>> [s.name for s in either("tone", "words", severities=[3]).among("text")]
-        ['words']
+        >>> [s.name for s in either("tone", "word_swap", severities=[3]).among("text")]
+        ['word_swap']
     """
     return Mixture(resolve([image, text]), tuple(severities), None, stream)
