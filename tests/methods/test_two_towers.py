@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 import transformers as hf
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import tether
@@ -259,3 +260,19 @@ def test_a_run_is_saved_predicts_and_is_evaluated_as_it_was_measured(name: str, 
         torch.tensor(sorted(tuple(round(p[c], 4) for c in order) for p in found)),
         torch.tensor(recorded), rtol=0, atol=2e-4,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["flyp", "car_ft", "vpt", "lora"])
+def test_a_teacher_so_trained_is_read_back_from_its_state(name: str, tmp_path: Path) -> None:
+    """What the cache of trained teachers does: the tuning on a fresh model, then the whole state."""
+    first, second = model_of("clip", tmp_path), model_of("clip", tmp_path)
+    for model, seed in ((first, 0), (second, 1)):
+        torch.manual_seed(seed)
+        methods.build(name, {}).tuning.apply(model)
+    with torch.no_grad():
+        for p in first.parameters():
+            if p.requires_grad:
+                p.add_(0.05 * torch.randn(p.shape, generator=torch.Generator().manual_seed(8)))
+    save_file({k: v.contiguous() for k, v in first.state_dict().items()}, tmp_path / "state.safetensors")
+    second.load_state_dict(load_file(tmp_path / "state.safetensors"))
+    assert torch.equal(logits(second.eval(), pictures()), logits(first.eval(), pictures()))
