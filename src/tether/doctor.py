@@ -22,7 +22,7 @@ from tether.models.backbone import Backbone, ReadsTokens
 from tether.models.model import Model
 from tether.models.start import random_start
 from tether.report.tables import seconds
-from tether.run import check_starts, ingredients
+from tether.run import check_model, ingredients
 from tether.tune.lora import targets
 
 
@@ -124,7 +124,7 @@ def examine(config: str | Path | Config, overrides: Sequence[str] = (), measure:
         model_classes=loaded.classes if loaded.classes and set(loaded.classes) == set(data.classes) else None,
     )
     method = methods.build(config.method.name, config.method.options)
-    check_starts(method, loaded)
+    check_model(method, loaded)
     model: Model = random_start(loaded, data.classes, config.seed)
     groups = method.tuning.apply(model)
     return Diagnosis(

@@ -79,7 +79,7 @@ def train(
 
     method = methods.build(config.method.name, config.method.options)
     data, engine, loaded = ingredients(config)
-    check_starts(method, loaded)
+    check_model(method, loaded)
     method = with_data_shifts(method, data)
     seen = all_seen(method, data)
     supplies = supplies_of(config, data, engine, loaded)
@@ -151,10 +151,11 @@ def start(kind: str, loaded: Loaded, data: DataBundle, seed: int, engine: Engine
     )
 
 
-def check_starts(method: Method, loaded: Loaded) -> None:
-    """Refuse a start that the model cannot give, of the method or of one that it trains first."""
+def check_model(method: Method, loaded: Loaded) -> None:
+    """Refuse what the model cannot do, a start or a tuning, of the method or of one that it trains first."""
     first = [methods.build(source.method, source.options) for source in method.to_train]
     for each in (method, *first):
+        each.tuning.fits(loaded.backbone)
         if each.start == TEXT_START:
             check_text_tower(loaded)
 

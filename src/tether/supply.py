@@ -143,10 +143,11 @@ def check_budgets(
         device: of the models.
     """
     rows = range(min(len(examples), BUDGET_SAMPLES))
+    modality = modality_of(examples.batch([0]))
     for view in method.views.values():
         mixed = view if isinstance(view, Mixture) else None
         worst = max(mixed.severities) if mixed else 0
-        for shift in (mixed.shifts or ()) if mixed else ():
+        for shift in mixed.among(modality) if mixed else ():
             if isinstance(shift, Attack) and shift.sanity is not None and worst > 0:
                 warning = shift.sanity(run, examples.batch(rows).to(device), worst)
                 if warning is not None:

@@ -45,7 +45,9 @@ def test_a_wrong_value_is_refused(option: str, value: object, message: str) -> N
 def test_options_are_resolved_with_defaults() -> None:
     resolved = methods.options("wise_ft", {"alpha": "auto"})
     assert resolved == {"alpha": "auto", "variant": "end_to_end"}
-    assert methods.options("lora", {}) == {"rank": 8, "lora_alpha": 16.0, "dropout": 0.0}
+    assert methods.options("lora", {}) == {
+        "rank": 8, "lora_alpha": 16.0, "dropout": 0.0, "variant": "lora",
+    }  # fmt: skip
 
 
 def test_rdft_binds_the_teachers_it_needs() -> None:

@@ -42,7 +42,7 @@ def moved(model, teachers, mode, batch, out) -> tuple[torch.Tensor, torch.Tensor
 @pytest.mark.parametrize("severity", [1, 3, 5])
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize(
-    "how", [{"norm": "linf"}, {"norm": "l2"}, {"norm": "l2", "search": "vat"}, {"search": "vat"}]
+    "how", [{"norm": "linf"}, {"norm": "l2"}, {"norm": "l2", "search": "power"}, {"search": "power"}]
 )
 def test_the_view_stays_within_eps_and_the_pixels(how, mode, severity):
     model, teachers = lora_images()
@@ -193,7 +193,7 @@ def test_gradients_modes_and_flags_of_the_model_are_left_alone():
     assert flags == {n: p.requires_grad for n, p in model.named_parameters()}
 
 
-@pytest.mark.parametrize("how", [{"norm": "linf"}, {"norm": "l2"}, {"norm": "l2", "search": "vat"}])
+@pytest.mark.parametrize("how", [{"norm": "linf"}, {"norm": "l2"}, {"norm": "l2", "search": "power"}])
 def test_a_samples_view_is_its_own(how):
     model, teachers = lora_images()
     stir(model)

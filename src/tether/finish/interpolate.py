@@ -81,7 +81,8 @@ def merge(mu: float | Literal["auto"] = "auto", step: float = STEP) -> Finish:
         interpolate(model, start, end, best)
         return Finished(chosen=best, curve=tuple(curve))
 
-    return Finish(finish, judged=round(1.0 / step) + 1 if mu == "auto" else 0)
+    judged = round(1.0 / step) + 1 if mu == "auto" else 0
+    return Finish(finish, judged, interpolates=True)
 
 
 def sweep(

@@ -18,6 +18,7 @@ def aug_ce(
     tuning: str = "lora",
     views: int = 1,
     severities: tuple[int, ...] = (1, 2, 3),
+    variant: tune.Variant = "lora",
 ) -> Method:
     """The student of RDFT, its shifted views, and ordinary cross-entropy on both (METHODS 1.4).
 
@@ -28,10 +29,11 @@ def aug_ce(
         tuning: "lora" as RDFT, or "full".
         views: V, shifted views of each sample, whose cross-entropy is averaged.
         severities: 0 to 5, drawn per sample and view.
+        variant: of the adapters (see `tune.lora`).
     """
     shifted = several(views, shifts, severities)
     return Method(
-        tuning=tune.lora(rank, lora_alpha) if tuning == "lora" else tune.full(),
+        tuning=tune.lora(rank, lora_alpha, variant=variant) if tuning == "lora" else tune.full(),
         terms=(ce(), ce(weight, view=tuple(shifted), name="ce_shifted")),
         views=shifted,
     )

@@ -114,7 +114,8 @@ class Method:
         weight_decay: where the config gives none; None leaves each group the backbone's own.
 
     Raises:
-        RequestError: a term needs labels on a view whose shifts all take the label away.
+        RequestError: a term needs labels on a view whose shifts all take the label away; a finish that
+            interpolates a tuning that lies on no line (see `Tuning.curved`).
 
     Example:
         >>> from tether.objective import ce
@@ -146,6 +147,11 @@ class Method:
         return (*taught, *self.ingredients.values(), *reference)
 
     def __post_init__(self) -> None:
+        if self.finish.interpolates and self.tuning.curved is not None:
+            raise RequestError(
+                f"method: merging interpolates weights, and those of {self.tuning.name} cannot be: "
+                f"{self.tuning.curved}; leave merging out (mu null), or train everything or plain LoRA"
+            )
         for term in self.terms:
             for name in term.needs_label if term.weight != 0 else ():
                 view = self.views.get(name)

@@ -16,6 +16,7 @@ from tether.objective.positions import Positions
 from tether.objective.rar import FLOOR
 from tether.objective.robustness import Target
 from tether.shifts import Spec, several
+from tether.tune import Variant
 
 
 def rdft(
@@ -56,6 +57,7 @@ def rdft(
     targets: Targets = "all",
     blocks: int = 1,
     head_mode: HeadMode = "trainable",
+    variant: Variant = "lora",
 ) -> Method:
     """L_task(x) + l1 L_robust(x~) + l2 L_feature(x) + l3 L_RAR(x, x~), then merging (METHODS 1.7).
 
@@ -108,6 +110,7 @@ def rdft(
         targets: layers with an adapter: "all", "qv", or ends of module names.
         blocks: how many of the last blocks.
         head_mode: "trainable" or "frozen".
+        variant: of the student's adapters (see `tune.lora`); "dora" and "pissa" cannot merge: mu null.
     """
     shifted = several(views, shifts, severities)
     lesson, masked = robust_lesson(
@@ -122,7 +125,14 @@ def rdft(
         )
         if task_teacher_on_shift:
             terms.append(
-                kd("task", 1.0 - alpha, task_temperature, kd_direction, tuple(shifted), "kd_task_shifted")
+                kd(
+                    "task",
+                    1.0 - alpha,
+                    task_temperature,
+                    kd_direction,
+                    tuple(shifted),
+                    name="kd_task_shifted",
+                )
             )
     terms += [
         lesson,
@@ -131,7 +141,7 @@ def rdft(
     ]
     control, reference = steering(controller, robust_weight, controller_reference, rank, lora_alpha)
     return Method(
-        tuning=student_tuning(student, rank, lora_alpha, dropout, targets, blocks, head_mode),
+        tuning=student_tuning(student, rank, lora_alpha, dropout, targets, blocks, head_mode, variant),
         terms=tuple(terms),
         views={**shifted, **masked},
         teachers=teachers,

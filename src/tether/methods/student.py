@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from tether import tune
-from tether.tune import Tuning
+from tether.tune import Tuning, Variant
 from tether.tune.top_blocks import top_blocks
 
 Student = Literal["lora", "last_blocks", "full"]
@@ -21,18 +21,20 @@ def student_tuning(
     targets: Targets = "all",
     blocks: int = 1,
     head_mode: HeadMode = "trainable",
+    variant: Variant = "lora",
 ) -> Tuning:
     """The tuning of these options.
 
     Args:
         student: adapters beside frozen weights, the last blocks, or everything. The last two hold a second
             copy of the weights for the initial model.
-        rank: of the adapters; with the next three for "lora".
+        rank: of the adapters; with the next three and `variant` for "lora".
         lora_alpha: over rank, the adapters' scale.
         dropout: on the adapters' input.
         targets: the layers with an adapter: "all", "qv", or ends of module names.
         blocks: how many of the last blocks, for "last_blocks".
         head_mode: "frozen" keeps the initial model's head.
+        variant: of the adapters (see `tune.lora`).
 
     Example:
         >>> student_tuning("last_blocks", blocks=2).name
@@ -43,4 +45,4 @@ def student_tuning(
         return tune.full(head)
     if student == "last_blocks":
         return top_blocks(blocks, head)
-    return tune.lora(rank, lora_alpha, dropout, head, layers=targets)
+    return tune.lora(rank, lora_alpha, dropout, head, targets, variant)

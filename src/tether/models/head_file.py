@@ -18,6 +18,7 @@ from tether.errors import RequestError, nearest
 from tether.files import read_json, write_json
 from tether.models.heads import LinearHead, linear_head
 from tether.models.map_head import MapHead
+from tether.models.text_tower import TextHead
 from tether.models.zero_shot import ZeroShotHead
 
 WEIGHTS, ABOUT = "head.safetensors", "tether.json"
@@ -33,7 +34,11 @@ class SavedHead:
 
 
 def head_tensors(head: nn.Module) -> tuple[str, dict[str, Tensor]]:
-    """The head's kind and its tensors on the host; a linear head comes plain, its statistics folded in."""
+    """The head's kind and its tensors on the host.
+
+    A linear head comes plain, its statistics folded in; a text tower's with its class weights written down.
+    """
+    head = head.folded() if isinstance(head, TextHead) else head
     kinds = [kind for kind, (made, _) in KINDS.items() if isinstance(head, made)]
     if not kinds:
         raise RequestError(

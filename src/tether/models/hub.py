@@ -125,7 +125,7 @@ def _two_tower(where: str, config: ModelConfig, described: Any, fingerprint: str
         )
     whole = _network(transformers.AutoModel, where, config)
     pixels = _pixels(where, config, described.vision_config, whole)
-    backbone = TwoTowerImages(whole, _tokenizer(where, config), pixels)
+    backbone = TwoTowerImages(whole, _tokenizer(where, config), pixels, config.templates)
     return Loaded(
         backbone,
         None,

@@ -20,6 +20,7 @@ from tether.models.heads import LinearHead, linear_head
 from tether.models.hub import load_transformers
 from tether.models.loaded import Loaded as Loaded
 from tether.models.map_head import map_head
+from tether.models.prompts import read_prompts
 
 PACKAGED: Mapping[str, str] = {
     "efficientnet-lite0": "image classifier EfficientNet-Lite0, ImageNet-1k, 4.65 M parameters, Apache-2.0",
@@ -96,6 +97,7 @@ def _folder(folder: Path, config: ModelConfig) -> Loaded:
     loaded = _network_of(folder, config)
     if saved is not None:
         loaded = replace(loaded, head=saved.head, classes=saved.classes)
+    read_prompts(folder, loaded.backbone)
     return loaded
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 
 from torch import Tensor, nn
 
@@ -10,6 +11,7 @@ from tether.batch import Batch, Output
 from tether.models.backbone import Backbone, Encoded
 
 MAIN = "main"
+Switch = Callable[[], AbstractContextManager[None]]
 
 
 def read(encoded: Encoded, heads: nn.ModuleDict) -> Output:
@@ -30,7 +32,8 @@ class Model(nn.Module):
 
     The base network always runs in eval mode: no dropout, frozen batch-norm statistics (METHODS 0 and
     1.10; clean and shifted inputs in train-mode BN would corrupt the statistics, and the initial teacher
-    shares these weights). Parts that a tuning adds and that must follow train/eval go in `follow_mode`.
+    shares these weights). Parts that a tuning adds and that must follow train/eval go in `follow_mode`; what
+    switches them off, so that the model is M_0 again, goes in `switches`.
 
     Args:
         backbone: any `Backbone`.
@@ -46,6 +49,7 @@ class Model(nn.Module):
         self.heads = nn.ModuleDict(dict(heads))
         self.classes = tuple(classes)
         self.follow_mode: list[nn.Module] = []
+        self.switches: list[Switch] = []
 
     def forward(self, batch: Batch, hidden: Sequence[int] = ()) -> Output:
         """Features, logits of every head, and the asked-for block outputs."""

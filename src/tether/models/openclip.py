@@ -22,19 +22,21 @@ from tether.models.head_file import write_head
 from tether.models.heads import linear_head
 from tether.models.loaded import Loaded
 from tether.models.pixels import Pixels
-from tether.models.zero_shot import ZeroShotHead, class_embeddings
+from tether.models.text_tower import TextTower
+from tether.models.zero_shot import TEMPLATES, ZeroShotHead, class_embeddings
 
 CONFIG, WEIGHTS = "open_clip_config.json", "open_clip_model.safetensors"
 HUB_WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors")
 
 
 class OpenClipImages(nn.Module):
-    """The image tower as a backbone; the text tower only makes class embeddings, once, and never trains.
+    """The image tower as a backbone; the text tower only makes class embeddings, unless a tuning asks for it.
 
     Args:
         whole: the open_clip module.
         tokenizer: texts to token ids (N, T).
         described: the folder's `open_clip_config.json`; written back on saving.
+        templates: prompts for class names.
 
     Example:
         >>> spec = ModelConfig(name="laion/CLIP-ViT-B-32-laion2B-s34B-b79K", source="openclip")
@@ -47,8 +49,15 @@ class OpenClipImages(nn.Module):
     family: str
     rates: Mapping[str, Rate]
 
-    def __init__(self, whole: Any, tokenizer: Any, described: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        whole: Any,
+        tokenizer: Any,
+        described: Mapping[str, Any],
+        templates: Sequence[str] = TEMPLATES,
+    ) -> None:
         super().__init__()
+        self.templates = tuple(templates)
         self.network = whole.visual
         self._whole = (whole,)  # in a tuple: the text tower is no part of what trains, moves or counts
         self.tokenizer = tokenizer
@@ -89,10 +98,17 @@ class OpenClipImages(nn.Module):
         return blank_picture(self.pixels.side, feature_device(self.network))
 
     def text_features(self, texts: list[str]) -> Tensor:
-        """Text features (N, D), not normalised."""
-        whole = self._whole[0]
+        """Text features (N, D), not normalised, on the host."""
         with torch.no_grad():
-            features: Tensor = whole.encode_text(self.tokenizer(texts))
+            return self._encode_texts(texts).cpu()
+
+    def text_tower(self) -> TextTower:
+        """The text half, as what trains."""
+        return TextTower(self._whole[0], ("visual",), self._encode_texts)
+
+    def _encode_texts(self, texts: list[str]) -> Tensor:
+        whole = self._whole[0]
+        features: Tensor = whole.encode_text(self.tokenizer(texts).to(whole.logit_scale.device))
         return features
 
     def zero_shot(self, classes: Sequence[str], templates: Sequence[str]) -> ZeroShotHead:
@@ -165,7 +181,7 @@ def load_folder(folder: Path, config: ModelConfig, fingerprint: str) -> Loaded:
         raise RequestError(
             f"model: expected {folder} to be an open_clip model; loading it said: {str(e).splitlines()[0]}"
         ) from e
-    backbone = OpenClipImages(whole, tokenizer, described)
+    backbone = OpenClipImages(whole, tokenizer, described, config.templates)
     return Loaded(
         backbone,
         None,

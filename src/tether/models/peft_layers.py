@@ -30,10 +30,11 @@ SHAPE = ("kernel_size", "stride", "padding", "dilation", "groups", "padding_mode
 
 def fit_in(network: nn.Module) -> None:
     """Mend shapes and fused attention of a network that peft has just wrapped, in place."""
+    from peft.tuners.ia3.layer import Conv2d as ScaledConv2d
     from peft.tuners.lora.layer import Conv2d
 
     for module in network.modules():
-        if isinstance(module, Conv2d):
+        if isinstance(module, Conv2d | ScaledConv2d):
             for name in SHAPE:
                 setattr(module, name, getattr(module.get_base_layer(), name))
     for module in _fused(network):

@@ -15,6 +15,7 @@ from tether.models.head_file import head_tensors, write_head
 from tether.models.heads import LinearHead
 from tether.models.model import MAIN, Model
 from tether.models.peft_layers import in_peft_terms
+from tether.models.prompts import prompts_of
 
 
 @runtime_checkable
@@ -41,14 +42,23 @@ def save_model(model: Model, folder: Path) -> None:
     """Write `folder` whole, loadable without tether; adapters must have been merged.
 
     A head that is no linear layer (zero-shot, map) lies in `head.safetensors` beside the network
-    (`head_file`), as no library has a class that would hold it.
+    (`head_file`), as no library has a class that would hold it. So does any head of a network with prompts
+    (`prompts`): the library's own class would run it, without them and wrongly.
     """
-    head = model.heads[MAIN]
+    head, prompts = model.heads[MAIN], prompts_of(model.backbone)
     with atomic(folder) as part:
         part.mkdir()
-        if not isinstance(head, LinearHead) and isinstance(model.backbone, SavesNetwork):
+        beside = prompts is not None or not isinstance(head, LinearHead)
+        if beside and isinstance(model.backbone, SavesNetwork):
             model.backbone.save_network(part)
             write_head(part, head, model.classes, pooling=getattr(model.backbone, "pooling", "auto"))
+            if prompts is not None:
+                prompts.write(part)
+        elif prompts is not None:
+            raise RequestError(
+                f"expected a backbone with save_network, which can be written without its head, got "
+                f"{type(model.backbone).__name__}; prompts need one to be saved with"
+            )
         else:
             weight, bias = main_head(model)
             model.backbone.save(part, weight, bias, model.classes)
@@ -77,7 +87,7 @@ def save_adapter(model: Model, folder: Path, source: str) -> None:
 def _adapter_note(source: str, classes: Sequence[str], kind: str, tensors: Sequence[str]) -> str:
     named = ", ".join(f"`{t}`" for t in tensors)
     return (
-        f"# LoRA adapter on {source}\n\n"
+        f"# Adapter on {source}\n\n"
         "Load it with `peft.PeftModel.from_pretrained(base, folder)`, where `base` is that model's network.\n"
         f"`head.safetensors` holds the {kind.replace('_', '-')} head ({named}) on the pooled features; "
         f"classes in order: {', '.join(classes)}.\n"

@@ -16,7 +16,8 @@ from tether.models.discover import find_blocks
 from tether.models.head_file import write_head
 from tether.models.heads import linear_head
 from tether.models.pixels import Pixels
-from tether.models.zero_shot import ZeroShotHead, class_embeddings
+from tether.models.text_tower import TextTower
+from tether.models.zero_shot import TEMPLATES, ZeroShotHead, class_embeddings
 
 
 class ImageTower(nn.Module):
@@ -38,7 +39,7 @@ class ImageTower(nn.Module):
 
 
 class TwoTowerImages(nn.Module):
-    """The image tower as a backbone; the text tower only makes class embeddings, once, and never trains.
+    """The image tower as a backbone; the text tower only makes class embeddings, unless a tuning asks for it.
 
     Saved as the whole two-tower model with the head in a file beside it (`head_file`).
 
@@ -46,6 +47,7 @@ class TwoTowerImages(nn.Module):
         whole: the transformers module, such as CLIPModel.
         tokenizer: its tokenizer.
         pixels: how it wants its pictures.
+        templates: prompts for class names.
 
     Example:
         >>> spec = ModelConfig(name="openai/clip-vit-base-patch32")
@@ -59,9 +61,12 @@ class TwoTowerImages(nn.Module):
     family: str
     rates: Mapping[str, Rate]
 
-    def __init__(self, whole: Any, tokenizer: Any, pixels: Pixels) -> None:
+    def __init__(
+        self, whole: Any, tokenizer: Any, pixels: Pixels, templates: Sequence[str] = TEMPLATES
+    ) -> None:
         super().__init__()
         self.network = ImageTower(whole)
+        self.templates = tuple(templates)
         self._whole = (whole,)  # in a tuple: the text tower is no part of what trains, moves or counts
         self.tokenizer = tokenizer
         self.pixels = pixels
@@ -94,7 +99,15 @@ class TwoTowerImages(nn.Module):
         return blank_picture(self.pixels.side, feature_device(self.network))
 
     def text_features(self, texts: list[str]) -> Tensor:
-        """Text features (N, D), not normalised."""
+        """Text features (N, D), not normalised, on the host."""
+        with torch.no_grad():
+            return self._encode_texts(texts).cpu()
+
+    def text_tower(self) -> TextTower:
+        """The text half, as what trains."""
+        return TextTower(self._whole[0], ("vision_model", "visual_projection"), self._encode_texts)
+
+    def _encode_texts(self, texts: list[str]) -> Tensor:
         whole = self._whole[0]
         config = getattr(whole.config, "text_config", whole.config)
         longest = min(
@@ -105,10 +118,9 @@ class TwoTowerImages(nn.Module):
         coded = self.tokenizer(
             texts, padding=padding, truncation=True, max_length=longest, return_tensors="pt"
         ).to(feature_device(whole.text_model))
-        with torch.no_grad():
-            found = whole.get_text_features(**coded)
+        found = whole.get_text_features(**coded)
         features: Tensor = found if isinstance(found, Tensor) else found.pooler_output
-        return features.cpu()
+        return features
 
     def zero_shot(self, classes: Sequence[str], templates: Sequence[str]) -> ZeroShotHead:
         """The head from class names (METHODS 1.2, `zs`)."""

@@ -47,7 +47,10 @@ class ZeroShotHead(nn.Module):
 
 
 def class_embeddings(
-    encode: Callable[[list[str]], Tensor], classes: Sequence[str], templates: Sequence[str] = TEMPLATES
+    encode: Callable[[list[str]], Tensor],
+    classes: Sequence[str],
+    templates: Sequence[str] = TEMPLATES,
+    gradient: bool = False,
 ) -> Tensor:
     """t_c: the normalised mean of a class's normalised template embeddings, (C, D).
 
@@ -55,6 +58,7 @@ def class_embeddings(
         encode: texts to text features (N, D), not yet normalised.
         classes: names; an underscore is read as a space.
         templates: each with one {} for the name.
+        gradient: keep the graph, for a text tower that trains; all prompts then go through it at once.
 
     Raises:
         RequestError: a template without {}.
@@ -64,9 +68,11 @@ def class_embeddings(
         raise RequestError(
             f"model.templates: expected texts with {{}} where the class name goes, got {list(templates)}"
         )
-    rows = []
-    with torch.no_grad():
-        for name in classes:
-            texts = [t.replace("{}", name.replace("_", " ")) for t in templates]
-            rows.append(nn.functional.normalize(encode(texts), dim=-1).mean(0))
-    return nn.functional.normalize(torch.stack(rows), dim=-1)
+    texts = [[t.replace("{}", name.replace("_", " ")) for t in templates] for name in classes]
+    if gradient:
+        found = nn.functional.normalize(encode([t for row in texts for t in row]), dim=-1)
+        means = found.view(len(classes), len(templates), -1).mean(1)
+    else:
+        with torch.no_grad():
+            means = torch.stack([nn.functional.normalize(encode(row), dim=-1).mean(0) for row in texts])
+    return nn.functional.normalize(means, dim=-1)

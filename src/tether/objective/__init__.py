@@ -1,6 +1,8 @@
 """Losses as functions of lazily computed forwards."""
 
 from tether.objective.activation_norm import act_l2
+from tether.objective.consistency import consistency
+from tether.objective.contrastive import contrastive, info_nce
 from tether.objective.divergences import cross_entropy, distillation, jensen_shannon, kl
 from tether.objective.features import feature_distance, nmse
 from tether.objective.forwards import CLEAN, Forwards, Plan, Runner, StepForwards, Weights
@@ -24,12 +26,15 @@ __all__ = [
     "activation",
     "ce",
     "check_finite",
+    "consistency",
+    "contrastive",
     "cross_entropy",
     "distillation",
     "evaluate_terms",
     "feature_distance",
     "features",
     "gate",
+    "info_nce",
     "jensen_shannon",
     "jsd",
     "kd",

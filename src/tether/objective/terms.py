@@ -88,15 +88,25 @@ def kd(
     temperature: float = 2.0,
     direction: Direction = "forward",
     view: Views = CLEAN,
+    head: str = MAIN,
+    teacher_head: str = MAIN,
     name: str = "kd",
 ) -> Term:
-    """KD_T(student, teacher), both on the same view, or its mean over views (METHODS 1.3)."""
+    """KD_T(student, teacher), both on the same view, or its mean over views (METHODS 1.3).
+
+    Args:
+        head: the student's.
+        teacher_head: the teacher's.
+    """
     views = listed(view)
 
     def loss(f: Forwards) -> Tensor:
         each = [
             distillation(
-                f.student(v).logits[MAIN], f.teacher(teacher, v).logits[MAIN], temperature, direction
+                f.student(v).logits[head],
+                f.teacher(teacher, v).logits[teacher_head],
+                temperature,
+                direction,
             )
             for v in views
         ]

@@ -112,7 +112,7 @@ def _body(run: Run) -> str:
         "",
         "## How to load",
         "",
-        "`model/` holds the final weights as safetensors, for the library the model came from. With tether:",
+        _how_to_load(run),
         "",
         "```sh",
         "tether predict PATH_OF_THIS_FOLDER INPUT",
@@ -133,6 +133,18 @@ def _body(run: Run) -> str:
         "````",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _how_to_load(run: Run) -> str:
+    if (run.folder / "model" / "prompts.safetensors").is_file():
+        return (
+            "`model/` holds the initial network as safetensors, for the library it came from, with the "
+            "trained head and prompts in files beside it. Prompts cannot be merged into weights: another "
+            "loader runs the network without them, which is not this model. With tether:"
+        )
+    return (
+        "`model/` holds the final weights as safetensors, for the library the model came from. With tether:"
+    )
 
 
 def _name(value: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tether.shifts.attack import Attack
 from tether.shifts.draws import Draws
+from tether.shifts.either import either
 from tether.shifts.maker import Maker
 from tether.shifts.mixture import Mixture, members_of, mixture, prepared_view
 from tether.shifts.on_pixels import on_pixels
@@ -39,6 +40,7 @@ __all__ = [
     "changes_anything",
     "check_roles",
     "default_names",
+    "either",
     "get",
     "glossary",
     "members_of",

@@ -41,7 +41,10 @@ class Mixture:
 
     def among(self, modality: Modality) -> tuple[AnyShift, ...]:
         """The shifts that a batch of this modality may get."""
-        return resolve(default_names("train", modality)) if self.shifts is None else self.shifts
+        if self.shifts is None:
+            return resolve(default_names("train", modality))
+        fitting = tuple(s for s in self.shifts if s.modality in (None, modality))
+        return fitting or self.shifts  # without one, the first refuses the batch itself
 
     def prepared(self, supplies: Supplies) -> Mixture:
         """The same mixture with every recipe built."""

@@ -17,7 +17,7 @@ from tether.data import Examples
 from tether.errors import Interrupted, RequestError
 from tether.finish import Judge, trained_state
 from tether.methods import Method
-from tether.models.backbone import tapped
+from tether.models.backbone import Rate, tapped
 from tether.models.model import Model
 from tether.objective import Plan, Runner, StepForwards, check_finite, evaluate_terms
 from tether.progress import bar
@@ -90,7 +90,7 @@ def fit(
         return Fitted(0, 0.0, 0.0, peak_bytes(engine.device))
     checkpoints = folder / "checkpoints"
     parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
-    optimizer = make_optimizer(model, groups, recipe, method.weight_decay)
+    optimizer = make_optimizer(model, groups, recipe, method.tuning.rates, method.weight_decay)
     if method.average is not None and recipe.patience is not None:
         raise RequestError(
             "train.patience: expected null, since this method averages its weights and so ends elsewhere "
@@ -193,16 +193,21 @@ def fit(
 
 
 def make_optimizer(
-    model: Model, groups: Groups, recipe: TrainConfig, own_decay: float | None = None
+    model: Model,
+    groups: Groups,
+    recipe: TrainConfig,
+    own: Mapping[str, Rate] | None = None,
+    own_decay: float | None = None,
 ) -> torch.optim.AdamW:
-    """AdamW with a rate a group: the config's, or the backbone's own for that kind of group.
+    """AdamW with a rate a group: the config's, else the tuning's own, else the backbone's for such groups.
 
     Args:
-        own_decay: the method's weight decay, where the config gives none; None for the backbone's own.
+        own: the tuning's rates.
+        own_decay: the method's weight decay, where the config gives none; None for that of the rates.
     """
     parts: list[dict[str, Any]] = []
     for name, parameters in groups.items():
-        rate = model.backbone.rates[name]
+        rate = own[name] if own and name in own else model.backbone.rates[name]
         lr = (recipe.lr if recipe.lr is not None else rate.lr) * recipe.lr_scale
         given = [d for d in (recipe.weight_decay, own_decay) if d is not None]
         decay = given[0] if given else rate.weight_decay

@@ -1,19 +1,26 @@
-"""What trains: everything, heads, the last blocks, LoRA."""
+"""What trains: everything, heads, the last blocks, LoRA and its variants, prompts, both towers."""
 
 from tether.tune.drift import squared_adapters, squared_distance, squared_heads
 from tether.tune.last_blocks import last_blocks
 from tether.tune.lora import lora
+from tether.tune.prompts import prompts
+from tether.tune.towers import towers, with_contexts
 from tether.tune.tuning import Groups, Tuning, full, heads, nothing
+from tether.tune.variants import Variant
 
 __all__ = [
     "Groups",
     "Tuning",
+    "Variant",
     "full",
     "heads",
     "last_blocks",
     "lora",
     "nothing",
+    "prompts",
     "squared_adapters",
     "squared_distance",
     "squared_heads",
+    "towers",
+    "with_contexts",
 ]

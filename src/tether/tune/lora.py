@@ -17,6 +17,7 @@ from tether.tune.selected import Layers, selected
 from tether.tune.targets import any_transposed, really_run
 from tether.tune.targets import targets as targets
 from tether.tune.tuning import Groups, Tuning, freeze, release_heads
+from tether.tune.variants import KINDS, Variant, peft_config, takes
 
 ADAPTER = "default"
 
@@ -34,11 +35,13 @@ def lora(
     dropout: float = 0.0,
     head: bool = True,
     layers: Layers = "all",
+    variant: Variant = "lora",
 ) -> Tuning:
     """LoRA, W' = W + (alpha / rank) B A, on every layer of the blocks that takes it (see `targets`).
 
     B starts at 0, so the student equals the initial model at step 0. The base weights are one copy: the
-    initial model is the student with its adapters off.
+    initial model is the student with its adapters off. The variants start from the initial model too; of
+    them only "pissa" moves the base weights, so that its initial model is a copy.
 
     Args:
         rank: r of METHODS 1.1.
@@ -46,31 +49,38 @@ def lora(
         dropout: on the adapters' input.
         head: whether the head trains too (METHODS 1.1, head_mode).
         layers: "all" of them, "qv" or names (see `selected`).
+        variant: "rslora" s = alpha / sqrt(rank) (Kalajdzievski 2023); "dora" m (W + BA) / ||W + BA|| with a
+            trained m (Liu et al. 2024); "pissa" A and B start from W's largest singular vectors (Meng et al.
+            2024); "ia3" each output times a trained number that starts at 1 (Liu et al. 2022), without rank.
+
+    Raises:
+        RequestError: when applied, a network without a layer that takes the variant.
+
+    Example:
+        >>> lora(rank=4, variant="dora").curved is None
+        False
     """
+    kind = KINDS[variant]
 
     def apply(model: Model) -> Groups:
-        from peft import LoraConfig, get_peft_model
+        from peft import get_peft_model
 
         freeze(model)
         network = model.backbone.network
-        found, left_out = targets(network, model.backbone.blocks())
+        found, left_out = targets(network, model.backbone.blocks(), takes(variant))
         ran = really_run(model.backbone, found)
         names = selected(network, [n for n in found if n in ran], layers)
         if layers == "all":
             note_left_out([*left_out, *(n for n in found if n not in ran)])
         if not names:
             raise RequestError(
-                f"LoRA: found no linear layer and no plain convolution in the blocks of "
+                f"LoRA: found no layer that takes {variant} (a linear one"
+                f"{' or a plain convolution' if kind.convolutions else ''}) in the blocks of "
                 f"{type(network).__name__}; use another method, such as finetune"
             )
-        config = LoraConfig(
-            r=rank,
-            lora_alpha=alpha,
-            lora_dropout=dropout,
-            # A regular expression: peft takes bare names as suffixes, and one may end another.
-            target_modules="|".join(re.escape(n) for n in names),
-            fan_in_fan_out=any_transposed(network, names),
-        )
+        # A regular expression: peft takes bare names as suffixes, and one may end another.
+        wanted = "|".join(re.escape(n) for n in names)
+        config = peft_config(variant, wanted, rank, alpha, dropout, any_transposed(network, names))
         model.backbone.network = get_peft_model(network, config, adapter_name=ADAPTER)
         fit_in(model.backbone.network)
         adapters = [p for p in model.backbone.network.parameters() if p.requires_grad]
@@ -82,18 +92,17 @@ def lora(
             groups["head"] = release_heads(model)
         return groups
 
-    return Tuning("lora", apply, shares_base=True)
+    return Tuning(variant, apply, shares_base=kind.shares_base, curved=kind.curved)
 
 
 @contextlib.contextmanager
 def adapters_off(model: Model) -> Iterator[None]:
-    """Run the base weights of a model that may carry adapters."""
+    """Run the base weights of a model that may carry adapters, or other parts that a tuning added."""
     disable = getattr(model.backbone.network, "disable_adapter", None)
-    if disable is None:
+    with contextlib.ExitStack() as stack:
+        for switch in [*([] if disable is None else [disable]), *model.switches]:
+            stack.enter_context(switch())
         yield
-    else:
-        with disable():
-            yield
 
 
 def is_down_projection(parameter: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
@@ -10,12 +10,19 @@ from torch import nn
 from tether.models.backbone import Backbone, HasBlank
 
 
-def targets(network: nn.Module, blocks: Sequence[nn.Module]) -> tuple[list[str], list[str]]:
+def targets(
+    network: nn.Module, blocks: Sequence[nn.Module], takes: Callable[[nn.Module], bool] | None = None
+) -> tuple[list[str], list[str]]:
     """Every linear layer, plain convolution and fused attention inside the blocks.
 
     Embeddings, norms, stems and heads are not adapted (METHODS 1.1). A fused qkv is one linear layer, or the
     one bare weight of an `nn.MultiheadAttention`, which is then adapted whole. A grouped (depthwise) or
     special layer cannot take LoRA.
+
+    Args:
+        network: the library's module.
+        blocks: of it, input to output.
+        takes: of the layers that LoRA can adapt, which a variant of it can.
 
     Returns:
         (adapted, left out), module names in network order.
@@ -28,7 +35,7 @@ def targets(network: nn.Module, blocks: Sequence[nn.Module]) -> tuple[list[str],
     for name, module in network.named_modules():
         if id(module) not in inside or id(module) in within or not _is_weight_layer(module):
             continue
-        (adapted if _takes_lora(module) else left_out).append(name)
+        (adapted if _takes_lora(module) and (takes is None or takes(module)) else left_out).append(name)
     return adapted, left_out
 
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import nn
 
+from tether.models.backbone import Backbone, Rate
 from tether.models.model import Model
 
 Groups = Mapping[str, list[nn.Parameter]]
+
+
+def _anything(_backbone: Backbone) -> None:
+    """What most tunings can tune."""
 
 
 @dataclass(frozen=True)
@@ -24,12 +29,19 @@ class Tuning:
             with the added parts switched off, and needs no copy.
         keeps_embeddings: True when the token embeddings stay as they were, whatever else trains, so that
             student and initial model read each other's. What shares its base does.
+        curved: why the line between its parameters' start and end is no line between the weights of M_0 and
+            the student, so that no finish may interpolate them; None where it is one.
+        rates: of groups whose rate belongs to the tuning; the others have the backbone's.
+        fits: refuses a backbone that it cannot tune, before a run begins.
     """
 
     name: str
     apply: Callable[[Model], Groups]
     shares_base: bool
     keeps_embeddings: bool = False
+    curved: str | None = None
+    rates: Mapping[str, Rate] = field(default_factory=dict)
+    fits: Callable[[Backbone], None] = _anything
 
 
 def freeze(model: Model) -> None:

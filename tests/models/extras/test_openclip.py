@@ -13,11 +13,14 @@ from contract import CLASSES, keep_the_contract, logits, pictures, stirred
 from safetensors.torch import save_file
 from torch import Tensor
 
+from tether import tune
 from tether.errors import RequestError
 from tether.models.config import ModelConfig
 from tether.models.load import load_backbone
 from tether.models.model import MAIN, Model
 from tether.models.save import save_model
+from tether.objective import info_nce
+from tether.tune.lora import merge_adapters
 from tether.tune.targets import targets
 
 open_clip: Any = pytest.importorskip("open_clip", reason="the extra `openclip` is not installed")
@@ -83,3 +86,56 @@ def test_pickled_weights_and_another_library_s_text_tower_are_refused(folder: Pa
     (folder / "open_clip_config.json").write_text(json.dumps(described))
     with pytest.raises(RequestError, match="text tower of another library"):
         load_backbone(ModelConfig(name=str(folder)))
+
+
+def test_both_towers_train_and_are_saved_whole(folder: Path, tmp_path: Path) -> None:
+    loaded = load_backbone(ModelConfig(name=str(folder), templates=("a photo of a {}.",)))
+    model = Model(loaded.backbone, {MAIN: loaded.make_head(CLASSES)}, CLASSES).eval()
+    start = logits(model, pictures())
+    tune.towers().apply(model)
+    torch.testing.assert_close(logits(model, pictures()), start, rtol=1e-4, atol=1e-4)
+    info_nce(model(pictures()).logits[MAIN], pictures().y).backward()
+    tower = {n: p for n, p in model.named_parameters() if p.requires_grad and n.startswith("heads.")}
+    learning = {n.removeprefix("heads.main.tower.").split(".")[0] for n, p in tower.items() if p.grad.any()}
+    # Those two are bare parameters of the whole model.
+    assert learning >= {"transformer", "token_embedding", "text_projection", "positional_embedding"}
+    with torch.no_grad():
+        for p in tower.values():
+            p.add_(0.02 * torch.randn(p.shape, generator=torch.Generator().manual_seed(4)))
+    want = logits(model, pictures())
+    assert (want - start).abs().max() > 1e-3
+    save_model(model, tmp_path / "out")
+    whole = open_clip.create_model(f"local-dir:{tmp_path / 'out'}").eval()
+    texts = open_clip.get_tokenizer(f"local-dir:{folder}")([f"a photo of a {c}." for c in CLASSES])
+    with torch.no_grad():
+        theirs, _ = whole.get_logits((pictures().x - 0.5) / 0.5, texts)
+    torch.testing.assert_close(theirs.softmax(-1), want.softmax(-1), rtol=1e-3, atol=1e-4)
+    again = load_backbone(ModelConfig(name=str(tmp_path / "out")))
+    got = logits(Model(again.backbone, {MAIN: again.head}, again.classes).eval(), pictures())
+    torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("deep", [True, False])
+def test_prompts(folder: Path, tmp_path: Path, deep: bool) -> None:
+    loaded = load_backbone(ModelConfig(name=str(folder)))
+    model = Model(loaded.backbone, {MAIN: loaded.make_head(CLASSES)}, CLASSES).eval()
+    start = logits(model, pictures())
+    tune.prompts(3, deep).apply(model)
+    want = logits(model.eval(), pictures())
+    assert (want - start).abs().max() > 1e-4
+    save_model(model, tmp_path / "out")
+    again = load_backbone(ModelConfig(name=str(tmp_path / "out")))
+    got = logits(Model(again.backbone, {MAIN: again.head}, again.classes).eval(), pictures())
+    torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-4)
+
+
+def test_the_scale_of_rslora_holds_in_fused_attention_too(folder: Path) -> None:
+    loaded = load_backbone(ModelConfig(name=str(folder)))
+    model = Model(loaded.backbone, {MAIN: loaded.make_head(CLASSES)}, CLASSES).eval()
+    groups = tune.lora(rank=4, variant="rslora").apply(model)
+    with torch.no_grad():
+        for p in groups["adapter"]:
+            p.add_(0.05 * torch.randn(p.shape, generator=torch.Generator().manual_seed(5)))
+    want = logits(model, pictures())
+    merge_adapters(model)
+    torch.testing.assert_close(logits(model, pictures()), want, rtol=1e-4, atol=1e-4)

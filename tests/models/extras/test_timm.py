@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from contract import keep_the_contract, pictures, stirred
+from contract import CLASSES, keep_the_contract, logits, pictures, stirred
 from torch import Tensor
 
+from tether import tune
 from tether.errors import RequestError
 from tether.models.config import ModelConfig
+from tether.models.heads import random_head
 from tether.models.load import load_backbone
+from tether.models.model import MAIN, Model
+from tether.models.save import save_model
 from tether.models.timm_images import TimmImages
 from tether.tune.targets import really_run, targets
 
@@ -76,3 +81,32 @@ def test_an_unknown_name_and_pickled_weights_are_refused(tmp_path: Path) -> None
     (tmp_path / "m" / "model.safetensors").rename(tmp_path / "m" / "pytorch_model.bin")
     with pytest.raises(RequestError, match="pickled"):
         load_backbone(ModelConfig(name=str(tmp_path / "m")))
+
+
+@pytest.mark.parametrize("deep", [True, False])
+def test_prompts_are_the_loop_written_out_and_are_read_back(tmp_path: Path, deep: bool) -> None:
+    network = made("vit_tiny_patch16_224")
+    bare = copy.deepcopy(network)
+    backbone = TimmImages(network, "vit_tiny_patch16_224")
+    model = Model(backbone, {MAIN: random_head(16, 3, 0)}, CLASSES).eval()
+    tune.prompts(3, deep).apply(model)
+    p = backbone.prompts.values
+    with torch.no_grad():
+        h = bare.norm_pre(bare.patch_drop(bare._pos_embed(bare.patch_embed(backbone.embed(pictures()).x))))
+        for i, block in enumerate(bare.blocks):
+            if deep or i == 0:
+                h = torch.cat([h[:, :1], p[i].expand(len(h), -1, -1), h[:, 1 if i == 0 else 4 :]], 1)
+            h = block(h)
+        want = bare.forward_head(bare.norm(torch.cat([h[:, :1], h[:, 4:]], 1)), pre_logits=True)
+        got = model.eval()(pictures())
+    torch.testing.assert_close(got.features, want, rtol=1e-4, atol=1e-5)
+    save_model(model, tmp_path / "out")
+    again = load_backbone(ModelConfig(name=str(tmp_path / "out")))
+    back = Model(again.backbone, {MAIN: again.head}, again.classes).eval()
+    torch.testing.assert_close(logits(back, pictures()), got.logits[MAIN], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", [n for n in LAYOUTS if n not in ("vit_tiny_patch16_224",)])
+def test_what_takes_no_prompts_says_why(name: str) -> None:
+    with pytest.raises(RequestError, match=r"convolutional|refuse a longer sequence|not all take tokens"):
+        tune.prompts().fits(TimmImages(made(name), name))

@@ -40,8 +40,11 @@ class Ball:
     free: Tensor | None = None
     box: bool = False
 
-    def start(self) -> Tensor:
-        """A point drawn uniformly from the ball."""
+    def start(self, deviation: float | None = None) -> Tensor:
+        """A point drawn uniformly from the ball, or normal around its centre with this deviation."""
+        if deviation is not None:
+            noise = self.draws.normal(self.ids, self._shape, "start")
+            return self.project(self.centre + deviation * noise)
         if self.norm == "linf":
             delta = self.draws.uniform(self.ids, self._shape, "start") * 2 - 1
         else:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from tether.batch import Batch
-from tether.shifts.adversarial.ascent import Ball, Step, ascend
+from tether.shifts.adversarial.ascent import Ball, Step, ascend, power_step
 from tether.shifts.adversarial.budget import factor, positive
 from tether.shifts.adversarial.objective import Goal, Mode
 from tether.shifts.adversarial.reads import embedded, token_backbone
@@ -28,7 +28,8 @@ def adv_embedding(
     steps: int | None = None,
     step_size: float | None = None,
     start: float | None = None,
-    recipe: Literal["ascent", "smart"] = "ascent",
+    recipe: Literal["ascent", "smart", "power"] = "ascent",
+    xi: float = 0.1,
     mode: Mode = "auto",
     warmup_steps: int = 0,
     kappa: float = 1e-3,
@@ -47,7 +48,8 @@ def adv_embedding(
             "smart" 1e-3.
         start: L2 length of the random start; null draws from the whole ball.
         recipe: "ascent", or "smart": a start of normal noise of deviation 1e-5, steps g / max|g|, KL in both
-            directions.
+            directions; or "power": one power iteration as in VAT, then all of eps.
+        xi: L2 length of VAT's probing offset.
         mode: J (see `Objective`).
         warmup_steps: training steps in which "auto" is "anchor".
         kappa: clean KL in nats below which "auto" is "anchor" for a sample.
@@ -61,7 +63,7 @@ def adv_embedding(
         'embedding'
     """
     smart = recipe == "smart"
-    positive(NAME, eps=eps, steps=steps, step_size=step_size, start=start)
+    positive(NAME, eps=eps, steps=steps, step_size=step_size, start=start, xi=xi)
     count = steps if steps is not None else (1 if smart else 3)
     goal = Goal(mode, warmup_steps, kappa, teacher, symmetric=smart)
     step: Step = "peak" if smart else "unit"
@@ -81,6 +83,8 @@ def adv_embedding(
             def j(x: Tensor) -> Tensor:
                 return objective(embedded(backbone, batch, x, mask))
 
+            if recipe == "power":
+                return embedded(backbone, batch, power_step(j, ball, xi, step).x, mask)
             if step_size is not None:
                 size = torch.full_like(ball.eps, step_size)
             else:
@@ -90,8 +94,7 @@ def adv_embedding(
 
     def _start(ball: Ball) -> Tensor:
         if smart and start is None:
-            noise = ball.draws.normal(ball.ids, tuple(ball.centre.shape[1:]), "start")
-            return ball.project(ball.centre + _SMART_NOISE * noise)
+            return ball.start(_SMART_NOISE)
         if start is None:
             return ball.start()
         return ball.project(ball.centre + start * ball.random("unit", "start"))

@@ -26,9 +26,10 @@ def adv_divergence(
     eps: float | None = None,
     steps: int = 3,
     step_size: float | None = None,
+    start: float | None = None,
     norm: Norm = "linf",
     mode: Mode = "auto",
-    search: Literal["ascent", "vat"] = "ascent",
+    search: Literal["ascent", "power"] = "ascent",
     xi: float = 0.1,
     warmup_steps: int = 0,
     kappa: float = 1e-3,
@@ -45,9 +46,11 @@ def adv_divergence(
             takes 4/255, for sides up to 64 px 8/255, and 0.5 in L2.
         steps: K; the cost is K forwards and backwards and one more forward.
         step_size: null takes 2.5 eps / K.
+        start: deviation of a normal start around x, as TRADES has it; null draws from the whole ball.
         norm: "linf" or "l2".
-        mode: J (see `Objective`). "self" needs no teacher and is the one for stress tests.
-        search: "ascent", or "vat" for one power iteration.
+        mode: J (see `Objective`). "self" needs no teacher and is the one for stress tests;
+            "consistency" needs neither teacher nor label.
+        search: "ascent", or "power" for one power iteration, as in VAT.
         xi: L2 length of VAT's probing offset.
         warmup_steps: training steps in which "auto" is "anchor".
         kappa: clean KL in nats below which "auto" is "anchor" for a sample.
@@ -60,7 +63,7 @@ def adv_divergence(
         >>> adv_divergence(mode="self").teachers
         ()
     """
-    positive(NAME, eps=eps, steps=steps, step_size=step_size, xi=xi)
+    positive(NAME, eps=eps, steps=steps, step_size=step_size, start=start, xi=xi)
     goal = Goal(mode, warmup_steps, kappa, teacher)
 
     def radius(x: Tensor, severity: int) -> float:
@@ -78,10 +81,10 @@ def adv_divergence(
 
                 ball = Ball(x, far, norm, ids, draws, box=True)
                 step: Literal["sign", "unit"] = "sign" if norm == "linf" else "unit"
-                if search == "vat":
+                if search == "power":
                     return power_step(j, ball, xi, step).x
                 size = far * 2.5 / steps if step_size is None else torch.full_like(far, step_size)
-                return ascend(j, ball, ball.start(), steps, size, step).x
+                return ascend(j, ball, ball.start(start), steps, size, step).x
 
         return on_pixels(change)(batch, severity, draws)
 

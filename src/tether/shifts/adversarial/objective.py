@@ -13,7 +13,8 @@ from torch.nn import functional as F
 from tether.batch import Batch
 from tether.errors import RequestError
 
-Mode = Literal["auto", "div", "anchor", "teacher", "self"]
+Mode = Literal["auto", "div", "anchor", "teacher", "self", "consistency"]
+ALONE = ("self", "consistency")  # modes that ask the student alone
 Logits = Callable[[Batch], Tensor]  # a batch to logits (B, C)
 
 _HEAD = "main"  # the head that predicts
@@ -29,12 +30,13 @@ class Objective:
     """J of one batch: call it with a changed batch of the same rows, get (B,) nats.
 
     Attributes:
-        mode: "div" KL(p0(x') || pS(x')), as document 000 prints it; "anchor" KL(sg p0(x) || pS(x')), as
-            in VAT and TRADES; "teacher" CE(z0(x'), y); "self" CE(zS(x'), y), as in Madry et al. 2018;
-            "auto" anchor for warm samples, div for the others.
+        mode: "div" KL(p0(x') || pS(x')), as document 000 prints it; "anchor" KL(sg p0(x) || pS(x'));
+            "teacher" CE(z0(x'), y); "self" CE(zS(x'), y), as in Madry et al. 2018; "consistency"
+            KL(sg pS(x) || pS(x')), as in VAT and TRADES; "auto" anchor for warm samples, div for the others.
         student: of the attacked model.
-        teacher: of M_0, or None in mode "self".
-        aim: log p0(x) of the clean batch, (B, C), for "anchor" and "auto".
+        teacher: of M_0, or None in the modes that ask the student alone.
+        aim: log p(x) of the clean batch, (B, C): M_0's for "anchor" and "auto", the student's for
+            "consistency".
         warm: which samples "auto" treats as warm, (B,) bool.
         symmetric: add the KL in the other direction (SMART).
     """
@@ -50,13 +52,14 @@ class Objective:
         """J(x') of each row, float32."""
         if self.mode == "self":
             return F.cross_entropy(self.student(batch).float(), batch.y, reduction="none")
-        assert self.teacher is not None
         if self.mode == "teacher":
+            assert self.teacher is not None
             return F.cross_entropy(self.teacher(batch).float(), batch.y, reduction="none")
         log_s = F.log_softmax(self.student(batch).float(), dim=-1)
-        if self.mode == "anchor" or (self.warm is not None and bool(self.warm.all())):
+        if self.mode in ("anchor", "consistency") or (self.warm is not None and bool(self.warm.all())):
             assert self.aim is not None
             return self._distance(self.aim, log_s)
+        assert self.teacher is not None
         # The gradient has to pass both models: with M_0 detached this would be another objective.
         div = self._distance(F.log_softmax(self.teacher(batch).float(), dim=-1), log_s)
         if self.warm is None or not bool(self.warm.any()):
@@ -95,7 +98,7 @@ class Goal:
     @property
     def asks(self) -> tuple[str, ...]:
         """Names of the teachers that J needs."""
-        return () if self.mode == "self" else (self.teacher,)
+        return () if self.mode in ALONE else (self.teacher,)
 
     def objective(self, batch: Batch, model: Any, teachers: Mapping[str, Any] | None, step: int) -> Objective:
         """J of this batch.
@@ -112,6 +115,10 @@ class Goal:
         student = _logits_of(model)
         if self.mode == "self":
             return Objective("self", student)
+        if self.mode == "consistency":
+            with torch.no_grad():
+                own = F.log_softmax(student(batch).float(), dim=-1)
+            return Objective("consistency", student, aim=own, symmetric=self.symmetric)
         if not teachers or self.teacher not in teachers:
             raise RequestError(
                 f"attack: mode {self.mode!r} asks the teacher {self.teacher!r}, got "
