@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -18,7 +18,8 @@ from tether.methods import Initial, Method, Trained
 from tether.models.load import Loaded, load_backbone
 from tether.models.model import Model
 from tether.progress import silenced
-from tether.run import start, suite_of
+from tether.run import on_model, start, suite_of
+from tether.shifts import Supplies
 from tether.supply import supplied, supplies_of, with_data_shifts
 from tether.teachers.initial import initial_teacher
 from tether.training import Engine, Fitted, fit, frozen_runner
@@ -66,9 +67,14 @@ def estimate(config: Config, data: DataBundle, engine: Engine, loaded: Loaded) -
     total = config.train.total_steps(len(data.train))
     with silenced():
         teachers = [s for s in method.teachers.values() if isinstance(s, Trained)]
-        taught = [_steps(methods.build(s.method, s.options), config, data, engine) for s in teachers]
+        taught = [_teacher_steps(s, config, data, engine, supplies) for s in teachers]
         student = _steps(method, config, data, engine)
         model = start("random", load_backbone(config.model), data, config.seed, engine).to(engine.device)
+        if method.predict.calibrate is not None:
+            method.tuning.apply(model)  # the rule reads parts that the tuning adds
+            some = data.id_val.batch(range(min(2, len(data.id_val)))).to(engine.device)
+            model.to(engine.device)
+            method = replace(method, predict=method.predict.settled(model, [some]))
         judged = sum(_set_seconds(s, model, method, config, engine) for s in suite.validation)
         tested = sum(_set_seconds(s, model, method, config, engine) for s in suite.tests)
     trains = student.steps > 0
@@ -80,6 +86,13 @@ def estimate(config: Config, data: DataBundle, engine: Engine, loaded: Loaded) -
         test_seconds=tested,
         peak_memory_bytes=max([student.peak_memory_bytes, *(t.peak_memory_bytes for t in taught)]),
     )
+
+
+def _teacher_steps(
+    source: Trained, config: Config, data: DataBundle, engine: Engine, supplies: Supplies
+) -> Fitted:
+    method = supplied(with_data_shifts(methods.build(source.method, source.options), data), supplies)
+    return _steps(method, on_model(config, source.model or config.model.name, data), data, engine)
 
 
 def _steps(method: Method, config: Config, data: DataBundle, engine: Engine) -> Fitted:
@@ -109,5 +122,6 @@ def _set_seconds(evalset: EvalSet, model: Model, method: Method, config: Config,
     """Seconds for the whole set, from its first samples."""
     count = min(SAMPLED, config.evaluate.batch_size, len(evalset.examples))
     began = time.monotonic()
+    model.eval()
     predict_batches(model, method.predict, [evalset.batch(range(count), model)], engine)
     return (time.monotonic() - began) / count * len(evalset.examples)

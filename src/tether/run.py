@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from tether import methods
+from tether.batch import Batch
 from tether.config import Config, load_config
 from tether.data import DataBundle, load_data
 from tether.evaluation.measure import measure
-from tether.evaluation.predict import make_judge
+from tether.evaluation.predict import calibration, make_judge
 from tether.evaluation.suite import Suite, check_request, make_suite
 from tether.evaluation.summary import write_summary
 from tether.files import read_json
 from tether.finish import Finished, Judge, Start, trained_state
 from tether.folder import begin, default_folder, is_done, write_data, write_merge
 from tether.methods import Initial, Method
-from tether.models.load import Loaded, load_backbone
+from tether.models.config import ModelConfig
+from tether.models.load import SMALL, Loaded, load_backbone
 from tether.models.loaded import picture_side
 from tether.models.model import Model
 from tether.models.save import save_adapter, save_model
 from tether.models.start import ProbeData, probe_start, random_start
+from tether.predict import Predict, rule_of, write_rule
 from tether.progress import Bar, bar, say
 from tether.report.card import write_card
 from tether.report.runs import read_run
-from tether.shifts import Supplies
+from tether.shifts import Supplies, modality_of
 from tether.supply import check_budgets, seen_in_training, supplied, supplies_of, with_data_shifts
 from tether.teachers import Making, Teacher, bind, prepare
 from tether.training import Engine, Fitted, fit
@@ -80,7 +83,7 @@ def train(
     begin(folder, config)
     write_data(folder, data)
 
-    prepared = prepare(method, making(config, data, engine, loaded, suite), data.classes)
+    prepared = prepare(method, making(config, data, engine, loaded, suite, supplies), data.classes)
     torch.manual_seed(config.seed)  # the adapters' initialisation
     student = start(method.start, loaded, data, config.seed, engine)
     groups = method.tuning.apply(student)
@@ -95,18 +98,20 @@ def train(
     fitted = fit(
         student, method, groups, data.train, {n: t.run for n, t in teachers.items()}, config.train, engine,
         config.seed, folder, config.fingerprint(), config.method.name,
-        validation(method, config, suite, engine),
+        validation(method, config, suite, data, engine),
     )  # fmt: skip
-    finished = finish(method, student, origin, config, suite, engine)
+    finished = finish(method, student, origin, config, suite, data, engine)
     write_merge(folder, finished)
     if has_adapters(student):
         save_adapter(student, folder / "adapter", loaded.source)
         merge_adapters(student)
+    method = replace(method, predict=settle(method, student, data, config, engine))
     save_model(student, folder / "model")
+    write_rule(method.predict, folder / "model")
     evaluate_into(folder, student, method, config, suite, engine, config.method.name)
     summary = write_summary(
         folder, config.method.name, config.seed, counts, fitted, teacher_seconds(teachers), finished,
-        validation(method, config, suite, engine)(student), [s.name for s in seen],
+        validation(method, config, suite, data, engine)(student), [s.name for s in seen],
     )  # fmt: skip
     write_card(read_run(folder), folder / "README.md")
     return Run(folder, summary)
@@ -133,8 +138,17 @@ def start(kind: str, loaded: Loaded, data: DataBundle, seed: int, engine: Engine
     )
 
 
-def making(config: Config, data: DataBundle, engine: Engine, loaded: Loaded, suite: Suite) -> Making:
+def making(
+    config: Config, data: DataBundle, engine: Engine, loaded: Loaded, suite: Suite, supplies: Supplies
+) -> Making:
     """What a trained teacher of this run would be made from; it loads weights of its own when asked."""
+
+    def on(name: str) -> Making:
+        other = on_model(config, name, data)
+        if other.model == config.model:
+            return making(config, data, engine, loaded, suite, supplies)
+        return making(other, data, engine, load_backbone(other.model), suite, supplies)
+
     return Making(
         fresh=lambda kind: start(kind, load_backbone(config.model), data, config.seed, engine),
         examples=data.train,
@@ -147,6 +161,17 @@ def making(config: Config, data: DataBundle, engine: Engine, loaded: Loaded, sui
             "data": data.fingerprint,
         },
         judge=make_judge(methods.softmax_main, suite.validation, engine, config.evaluate.batch_size),
+        ready=lambda method: supplied(with_data_shifts(method, data), supplies),
+        train_shifts=data.train_shifts,
+        on=on,
+    )
+
+
+def on_model(config: Config, name: str, data: DataBundle) -> Config:
+    """The config with another model: by name, or "small" for the small packaged one of the data's kind."""
+    name = SMALL[modality_of(data.train.batch([0]))] if name == "small" else name
+    return (
+        config if name == config.model.name else config.model_copy(update={"model": ModelConfig(name=name)})
     )
 
 
@@ -157,19 +182,43 @@ def suite_of(config: Config, data: DataBundle, supplies: Supplies) -> Suite:
 
 
 def validation(
-    method: Method, config: Config, suite: Suite, engine: Engine, progress: Bar | None = None
+    method: Method,
+    config: Config,
+    suite: Suite,
+    data: DataBundle,
+    engine: Engine,
+    progress: Bar | None = None,
 ) -> Judge:
     """Scores a model on validation; all that steers a choice sees nothing else."""
     each = None if progress is None else progress.advance
-    return make_judge(method.predict, suite.validation, engine, config.evaluate.batch_size, each)
+    size = config.evaluate.batch_size
+
+    def seen(model: Model) -> Iterator[Batch]:
+        return calibration(method, model, data.id_val, engine, size, config.seed)
+
+    return make_judge(method.predict, suite.validation, engine, size, each, seen)
+
+
+def settle(method: Method, student: Model, data: DataBundle, config: Config, engine: Engine) -> Predict:
+    """The method's rule with what it learns from ID validation."""
+    size = config.evaluate.batch_size
+    return method.predict.settled(
+        student, calibration(method, student, data.id_val, engine, size, config.seed)
+    )
 
 
 def finish(
-    method: Method, student: Model, origin: Start, config: Config, suite: Suite, engine: Engine
+    method: Method,
+    student: Model,
+    origin: Start,
+    config: Config,
+    suite: Suite,
+    data: DataBundle,
+    engine: Engine,
 ) -> Finished:
     """Apply the method's finish."""
     with bar("choosing on validation", method.finish.judged) as progress:
-        judge = validation(method, config, suite, engine, progress)
+        judge = validation(method, config, suite, data, engine, progress)
         return method.finish.apply(student, origin, method.start == "random", judge)
 
 
@@ -220,12 +269,13 @@ def evaluate(
         say(f"{model} has no head of its own for these classes; {how} gives it one")
     student = start("probe", loaded, data, config.seed, engine)
     student.to(engine.device)
-    method = methods.build("linear_probe", {})
+    rule = rule_of(loaded.rule if len(student.heads) > 1 else None)
+    method = replace(methods.build("linear_probe", {}), predict=rule)
     evaluate_into(folder, student, method, config, suite, engine, Path(model).name)
     counts = (0, student.parameter_counts()[1])
     summary = write_summary(
         folder, Path(model).name, config.seed, counts, Fitted(0, 0.0, 0.0, 0), 0.0, Finished(),
-        validation(method, config, suite, engine)(student),
+        validation(method, config, suite, data, engine)(student),
     )  # fmt: skip
     write_card(read_run(folder), folder / "README.md")
     return Run(folder, summary)

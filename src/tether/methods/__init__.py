@@ -1,7 +1,8 @@
 """Each method is one file composed of the six parts."""
 
-from tether.methods.method import Initial, Method, Predict, Saved, TeacherSource, Trained, softmax_main
+from tether.methods.method import Initial, Method, Saved, TeacherSource, Trained
 from tether.methods.registry import build, builder, names, options, summary
+from tether.predict import Predict, softmax_main
 
 __all__ = [
     "Initial",

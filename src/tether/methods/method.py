@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import torch
-from torch import Tensor
-
-from tether.batch import Output
 from tether.errors import RequestError
 from tether.finish import Finish, keep
 from tether.finish.average import Averaging
-from tether.models.model import MAIN
 from tether.objective import Term
 from tether.objective.controller import Controller
+from tether.predict import Predict, softmax_main
 from tether.shifts import Mixture, View
 from tether.tune import Tuning
 
@@ -27,10 +23,18 @@ class Initial:
 
 @dataclass(frozen=True)
 class Trained:
-    """A teacher trained on the same data by another method when there is none in the cache yet."""
+    """A teacher trained on the same data by another method when there is none in the cache yet.
+
+    Attributes:
+        method: its name.
+        options: its options.
+        model: what it starts from: a model's name, "small" for the small packaged one of the data's kind, or
+            None for the student's own.
+    """
 
     method: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    model: str | None = None
 
 
 @dataclass(frozen=True)
@@ -41,12 +45,6 @@ class Saved:
 
 
 TeacherSource = Initial | Trained | Saved
-Predict = Callable[[Output], Tensor]  # an output -> probabilities (B, C)
-
-
-def softmax_main(output: Output) -> Tensor:
-    """Probabilities (B, C) of the main head, in fp32."""
-    return torch.softmax(output.logits[MAIN].float(), dim=-1)
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ class Method:
         finish: what happens to the weights after the last step.
         average: of the weights along the way, which then stands for the last ones; None for none.
         controller: changes the terms' weights on validation; None leaves them.
-        predict: probabilities from an output.
+        predict: probabilities from a model and a batch.
         start: the head at step 0: "probe" (logistic regression on frozen features) or "random".
 
     Raises:

@@ -15,7 +15,10 @@ from tether.signature import checked_options
 GROUP = "tether.methods"
 BUILT_IN: Mapping[str, str] = {
     name: f"tether.methods.{name}"
-    for name in ("linear_probe", "finetune", "lp_ft", "wise_ft", "lora", "aug_ce", "rdft")
+    for name in (
+        *("linear_probe", "finetune", "lp_ft", "wise_ft", "lora", "aug_ce", "rdft"),
+        *("robust_teacher", "three_head"),
+    )
 }
 
 Builder = Callable[..., Method]

@@ -71,12 +71,13 @@ def kd(
     direction: Direction = "forward",
     view: str = CLEAN,
     name: str = "kd",
+    head: str = MAIN,
 ) -> Term:
-    """KD_T(student, teacher), both on the same view (METHODS 1.3)."""
+    """KD_T(student, teacher), both on the same view (METHODS 1.3); `head` is the student's."""
 
     def loss(f: Forwards) -> Tensor:
         return distillation(
-            f.student(view).logits[MAIN], f.teacher(teacher, view).logits[MAIN], temperature, direction
+            f.student(view).logits[head], f.teacher(teacher, view).logits[MAIN], temperature, direction
         )
 
     return Term(name, loss, weight)

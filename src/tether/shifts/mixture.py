@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -30,16 +30,20 @@ class Mixture:
         severities: drawn with equal chances.
         weights: chances of the shifts, summing to 1; None for equal ones.
         stream: views of one step with different streams draw unrelated numbers.
+        usual: by modality, the names that stand for None instead of the default train shifts.
     """
 
     shifts: tuple[AnyShift, ...] | None
     severities: tuple[int, ...]
     weights: tuple[float, ...] | None
     stream: str = "mixture"
+    usual: Mapping[Modality, tuple[str, ...]] = field(default_factory=dict)
 
     def among(self, modality: Modality) -> tuple[AnyShift, ...]:
         """The shifts that a batch of this modality may get."""
-        return resolve(default_names("train", modality)) if self.shifts is None else self.shifts
+        if self.shifts is not None:
+            return self.shifts
+        return resolve(self.usual.get(modality) or default_names("train", modality))
 
     def prepared(self, supplies: Supplies) -> Mixture:
         """The same mixture with every recipe built."""
@@ -81,6 +85,7 @@ def mixture(
     severities: Sequence[int] = (1, 2, 3),
     weights: Sequence[float] | None = None,
     stream: str = "mixture",
+    usual: Mapping[Modality, Sequence[str]] | None = None,
 ) -> Mixture:
     """A view in which each sample draws its own shift and severity.
 
@@ -90,6 +95,7 @@ def mixture(
         severities: 1 to 5, drawn with equal chances; 0 may stand for samples left clean.
         weights: how often each named shift is drawn, relative to the others; it overrides the specs'.
         stream: give each of several views in a step a stream of its own.
+        usual: by modality, names to take for None where the data name none either.
 
     Raises:
         RequestError: on an unknown name, mixed modalities, or severities or weights that make no sense.
@@ -114,7 +120,8 @@ def mixture(
         if len(set(weights)) == 1 and weights[0] > 0:
             weights = None
     if weights is None:
-        return Mixture(shifts, tuple(severities), None, stream)
+        instead = {kind: tuple(these) for kind, these in (usual or {}).items()}
+        return Mixture(shifts, tuple(severities), None, stream, instead)
     if shifts is None or len(weights) != len(shifts):
         raise RequestError(
             f"expected one weight per named shift, got {len(weights)} for {len(shifts or ())} names; "

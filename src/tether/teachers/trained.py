@@ -41,6 +41,9 @@ class Making:
         seed: the run's seed, so that seeds of a comparison have teachers of their own.
         made_from: fingerprints of model and data, for the cache's key.
         judge: validation scores, for a teacher whose method merges.
+        ready: gives a teacher's method the run's data: its train shifts, and what they are built from.
+        train_shifts: the data's own, for the key of a teacher that trains on views.
+        on: the same for a teacher that starts from another model, by its name.
     """
 
     fresh: Callable[[str], Model]
@@ -50,6 +53,9 @@ class Making:
     seed: int
     made_from: Mapping[str, Any]
     judge: Judge
+    ready: Callable[[methods.Method], methods.Method] = lambda method: method
+    train_shifts: Any = None
+    on: Callable[[str], Making] | None = None
 
 
 @dataclass(frozen=True)
@@ -74,6 +80,8 @@ def key(source: Trained, making: Making) -> str:
         "precision": making.engine.precision,
         **making.made_from,
     }
+    if methods.build(source.method, source.options).views:
+        parts["train_shifts"] = making.train_shifts
     return sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
@@ -83,12 +91,15 @@ def trained_teacher(name: str, source: Trained, making: Making) -> Teacher:
     Raises:
         RequestError: when the method needs teachers of its own, which would never end.
     """
+    if source.model is not None and making.on is not None:
+        making = making.on(source.model)
     method = methods.build(source.method, source.options)
     if any(not isinstance(t, Initial) for t in method.teachers.values()):
         raise RequestError(
             f"method.task_teacher: {source.method!r} needs a trained teacher itself; choose one that does "
             "not, such as lp_ft or finetune"
         )
+    method = making.ready(method)
     fingerprint = key(source, making)
     folder = cache_dir() / "teachers" / f"{source.method}-{fingerprint}"
     with disk_errors(folder):
