@@ -15,7 +15,7 @@ from tether.models.extras import assemble
 from tether.models.load import load_backbone
 from tether.models.loaded import picture_side
 from tether.models.model import Model
-from tether.predict import attach
+from tether.prediction import attach
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from tether.models.loaded import picture_side
 from tether.models.model import Model
 from tether.models.save import save_adapter, save_model
 from tether.models.start import ProbeData, probe_start, random_start
-from tether.predict import Predict, rule_of, write_rule
+from tether.prediction import Predict, rule_of, write_rule
 from tether.progress import Bar, bar, say
 from tether.report.card import write_card
 from tether.report.runs import read_run

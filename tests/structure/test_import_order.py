@@ -18,7 +18,7 @@ LEVELS = [
     {"data"},
     {"shifts"},
     {"models"},
-    {"predict"},
+    {"prediction"},
     {"tune"},
     {"objective"},
     {"finish"},

@@ -2,7 +2,7 @@
 
 from tether.methods.method import Initial, Method, Saved, TeacherSource, Trained
 from tether.methods.registry import build, builder, names, options, summary
-from tether.predict import Predict, softmax_main
+from tether.prediction import Predict, softmax_main
 
 __all__ = [
     "Initial",

@@ -11,7 +11,7 @@ from tether.finish import Finish, keep
 from tether.finish.average import Averaging
 from tether.objective import Term
 from tether.objective.controller import Controller
-from tether.predict import Predict, softmax_main
+from tether.prediction import Predict, softmax_main
 from tether.shifts import Mixture, View
 from tether.tune import Tuning
 

@@ -11,8 +11,8 @@ from tether.methods.method import Initial, Method, Saved, TeacherSource, Trained
 from tether.methods.robust_teacher import AUGMENTED
 from tether.models.model import MAIN
 from tether.objective import Term, ce, kd
-from tether.predict.scores import Rule, Uncertainty
-from tether.predict.selection import COMBINED, UNCLEAN, select_head
+from tether.prediction.scores import Rule, Uncertainty
+from tether.prediction.selection import COMBINED, UNCLEAN, select_head
 from tether.shifts import Spec, several
 from tether.tune.tail import Section
 

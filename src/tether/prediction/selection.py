@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import get_args
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
@@ -14,8 +14,8 @@ from tether.batch import NO_LABEL, Batch
 from tether.errors import RequestError, nearest
 from tether.models.model import MAIN, Model
 from tether.models.prefix import once
-from tether.predict.rule import Predict
-from tether.predict.scores import Rule, Uncertainty, divergence, medians, score, uncertainty
+from tether.prediction.rule import Predict
+from tether.prediction.scores import Rule, Uncertainty, divergence, medians, score, uncertainty
 from tether.shifts import Draws
 
 COMBINED, UNCLEAN = "combined", "unclean"  # the clean head is the main one
@@ -96,13 +96,19 @@ class Selection:
 
     def as_predict(self) -> Predict:
         """The rule as one of a method's parts."""
-        options = {"selection": self.rule, "passes": self.passes, "uncertainty": self.how, "seed": self.seed}
+        options: dict[str, Any] = {
+            "selection": self.rule,
+            "passes": self.passes,
+            "uncertainty": self.how,
+            "seed": self.seed,
+        }
         if self.floors is not None:
             options |= {"u0": self.floors[0], "k0": self.floors[1]}
         unsettled = self.rule == "floored" and self.floors is None
         return Predict(NAME, self.run, options, self.calibrate if unsettled else None)
 
 
+@torch.no_grad()
 def probabilities(model: Model, batch: Batch, passes: int, seed: int) -> Mapping[str, Tensor]:
     """Each head's probabilities in S Monte-Carlo passes, (S, B, C) fp32.
 

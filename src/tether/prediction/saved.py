@@ -11,11 +11,11 @@ from tether.errors import RequestError, nearest
 from tether.files import write_json
 from tether.models.load import RULE
 from tether.models.model import Model
-from tether.predict.rule import Predict, softmax_main
-from tether.predict.selection import NAME, select_head
+from tether.prediction.rule import Predict, softmax_main
+from tether.prediction.selection import NAME, select_head
 from tether.signature import checked_options
 
-GROUP = "tether.predict"
+GROUP = "tether.prediction"
 MAKERS: Mapping[str, Callable[..., Predict]] = {softmax_main.name: lambda: softmax_main, NAME: select_head}
 
 
