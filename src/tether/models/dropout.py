@@ -27,8 +27,8 @@ class Dropout(nn.Module):
     Args:
         p: probability in [0, 1).
         start: the first block that it acts in; the frozen blocks before it have none.
-        convolutional: whether a (B, C, H, H) tensor is a map; in a transformer it is an attention map, whose
-            places depend on the padding, and is left alone.
+        convolutional: whether a (B, C, H, H) tensor is a picture's map; in a transformer it is an attention
+            map, whose places depend on the padding, and is left alone.
     """
 
     def __init__(self, p: float, start: int, convolutional: bool) -> None:
@@ -63,8 +63,16 @@ class Dropout(nn.Module):
             self._cuts = cuts(backbone, batch.take([0]), self.start)
         return self.start if self._cuts else 0
 
+    def _is_state(self, x: Tensor) -> bool:
+        """Whether this is what a block works on, not an attention map or a table all samples share."""
+        if self._passing is not None and len(x) != len(self._passing[1]):
+            return False
+        if x.dim() == 4:
+            return self._convolutional or x.shape[-1] != x.shape[-2]
+        return x.dim() == 3
+
     def _within(self, x: Tensor, place: str) -> Tensor:
-        if x.dim() == 4 and x.shape[-1] == x.shape[-2] and not self._convolutional:
+        if not self._is_state(x):
             return x
         self._acted = True
         return self.forward(x, place)

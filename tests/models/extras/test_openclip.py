@@ -83,3 +83,23 @@ def test_pickled_weights_and_another_library_s_text_tower_are_refused(folder: Pa
     (folder / "open_clip_config.json").write_text(json.dumps(described))
     with pytest.raises(RequestError, match="text tower of another library"):
         load_backbone(ModelConfig(name=str(folder)))
+
+
+def test_three_heads_of_sections_and_a_prefix(folder: Path, tmp_path: Path) -> None:
+    from test_extras import COMBINED, UNCLEAN, same, stir
+
+    from tether import tune
+    from tether.models.extras import assemble
+    from tether.models.prefix import cuts
+
+    loaded = load_backbone(ModelConfig(name=str(folder)))
+    assert cuts(loaded.backbone, pictures(1), 1)
+    model = Model(loaded.backbone, {MAIN: loaded.make_head(CLASSES)}, CLASSES).eval()
+    start = logits(model, pictures())
+    tune.tail(0.95, 0.2, (COMBINED, UNCLEAN), "block").apply(model)
+    model.eval()
+    torch.testing.assert_close(logits(model, pictures()), start, rtol=0, atol=1e-5)
+    stir(model)
+    save_model(model, tmp_path / "out")
+    again = load_backbone(ModelConfig(name=str(tmp_path / "out")))
+    same(model, assemble(again.backbone, again.head, CLASSES, again.extras).eval(), pictures())

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from contract import keep_the_contract, pictures, stirred
+from contract import CLASSES, keep_the_contract, pictures, stirred
 from torch import Tensor
 
 from tether.errors import RequestError
@@ -76,3 +76,28 @@ def test_an_unknown_name_and_pickled_weights_are_refused(tmp_path: Path) -> None
     (tmp_path / "m" / "model.safetensors").rename(tmp_path / "m" / "pytorch_model.bin")
     with pytest.raises(RequestError, match="pickled"):
         load_backbone(ModelConfig(name=str(tmp_path / "m")))
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_three_heads_and_a_prefix(name: str, tmp_path: Path) -> None:
+    from test_extras import COMBINED, UNCLEAN, same, stir
+
+    from tether import tune
+    from tether.models.extras import assemble
+    from tether.models.heads import random_head
+    from tether.models.model import MAIN, Model
+    from tether.models.prefix import cuts
+    from tether.models.save import save_model
+
+    network = made(name)
+    backbone = TimmImages(network, name)
+    n = len(backbone.blocks())
+    assert all(cuts(backbone, pictures(1), k) for k in (1, n - 1, n))
+    model = Model(backbone, {MAIN: random_head(backbone.width, 3, 0)}, CLASSES).eval()
+    tune.tail(0.95, 0.2, (COMBINED, UNCLEAN), "block").apply(model)
+    model.eval()
+    stir(model)
+    save_model(model, tmp_path / "out")
+    again = load_backbone(ModelConfig(name=str(tmp_path / "out")))
+    assert again.head is not None
+    same(model, assemble(again.backbone, again.head, CLASSES, again.extras).eval(), pictures())
