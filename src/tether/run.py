@@ -201,10 +201,12 @@ def validation(
 
 def settle(method: Method, student: Model, data: DataBundle, config: Config, engine: Engine) -> Predict:
     """The method's rule with what it learns from ID validation."""
+    if method.predict.calibrate is None:
+        return method.predict
     size = config.evaluate.batch_size
-    return method.predict.settled(
-        student, calibration(method, student, data.id_val, engine, size, config.seed)
-    )
+    with bar("calibrating", len(data.id_val)) as progress:
+        found = calibration(method, student, data.id_val, engine, size, config.seed, progress.advance)
+        return method.predict.settled(student, found)
 
 
 def finish(
@@ -269,7 +271,7 @@ def evaluate(
         say(f"{model} has no head of its own for these classes; {how} gives it one")
     student = start("probe", loaded, data, config.seed, engine)
     student.to(engine.device)
-    rule = rule_of(loaded.rule if len(student.heads) > 1 else None)
+    rule = rule_of(loaded.rule if own or len(student.heads) > 1 else None)
     method = replace(methods.build("linear_probe", {}), predict=rule)
     evaluate_into(folder, student, method, config, suite, engine, Path(model).name)
     counts = (0, student.parameter_counts()[1])

@@ -272,3 +272,30 @@ def test_a_given_teacher_is_used(run: tether.run.Run, tmp_path: Path) -> None:
     project = make_project(tmp_path, method={**THREE, "teacher": str(run.folder)})
     done = tether.train(str(project))
     assert done.summary["teacher_seconds"] == 0
+
+
+def test_small_means_the_packaged_model_of_the_data_s_kind(tmp_path: Path) -> None:
+    from types import SimpleNamespace
+
+    from tether.config import load_config
+    from tether.run import on_model
+    from tiny import ListExamples, tiny_texts
+
+    config = load_config(str(make_project(tmp_path)))
+    pictures = SimpleNamespace(train=ListExamples(tiny_batch(2)))
+    texts = SimpleNamespace(train=ListExamples(tiny_texts(2)))
+    assert on_model(config, "small", pictures).model.name == "mobilenet-v2"
+    assert on_model(config, "small", texts).model.name == "minilm-l3"
+    assert on_model(config, config.model.name, texts) is config
+
+
+def test_the_cost_is_estimated_with_its_teacher(tmp_path: Path) -> None:
+    from tether.config import load_config
+    from tether.estimate import estimate
+    from tether.run import ingredients
+
+    config = load_config(str(make_project(tmp_path, method=THREE)))
+    found = estimate(config, *ingredients(config))
+    assert found.step_seconds > 0
+    assert found.teacher_seconds > 0
+    assert found.test_seconds > 0

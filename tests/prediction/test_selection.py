@@ -191,6 +191,22 @@ def test_a_wrapped_model_is_read_back_whole(tmp_path: Path) -> None:
         torch.testing.assert_close(got, probabilities(model, batch, 3, 0)[name], rtol=0, atol=1e-6)
 
 
+def test_a_rule_of_another_package_is_found_by_its_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tether import plugins
+    from tether.prediction import Predict
+
+    def flat(power: float = 0.5) -> Predict:
+        def run(model: Model, batch: tether.batch.Batch) -> torch.Tensor:
+            p = softmax_main.run(model, batch) ** power
+            return p / p.sum(-1, keepdim=True)
+
+        return Predict("flat", run, {"power": power})
+
+    monkeypatch.setattr(plugins, "find", lambda group, name, kind: flat if name == "flat" else None)
+    model = attach(tiny_model(), {"name": "flat", "options": {"power": 0.0}})
+    torch.testing.assert_close(model.probabilities(tiny_batch(2)), torch.full((2, 3), 1 / 3))
+
+
 def test_rules_by_name() -> None:
     assert rule_of(None) is softmax_main
     rule = select_head("kl_only", 3, "top1", 4)

@@ -57,7 +57,13 @@ def predict_batches(
 
 
 def calibration(
-    method: Method, model: Model, examples: Examples, engine: Engine, batch_size: int, seed: int
+    method: Method,
+    model: Model,
+    examples: Examples,
+    engine: Engine,
+    batch_size: int,
+    seed: int,
+    done: Callable[[float], None] | None = None,
 ) -> Iterator[Batch]:
     """What a rule that learns may look at: ID validation, clean and in each of the method's views.
 
@@ -71,6 +77,8 @@ def calibration(
         yield clean
         for view in views:
             yield view(clean, model, {}, draws)
+        if done is not None:
+            done(len(rows))
 
 
 def _asks(view: View) -> bool:

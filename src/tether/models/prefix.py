@@ -68,7 +68,7 @@ def once(backbone: Backbone, count: int, keep: Sequence[int] = ()) -> Iterator[N
 
 
 def cuts(backbone: Backbone, row: Batch, count: int) -> bool:
-    """Whether passes that start after block `count` give exactly what whole ones give.
+    """Whether passes that start after block `count` give what whole ones give, to rounding.
 
     Args:
         row: a batch to try it on; one sample is enough.
@@ -78,4 +78,4 @@ def cuts(backbone: Backbone, row: Batch, count: int) -> bool:
         with once(backbone, count):
             backbone.encode(row)
             again = backbone.encode(row).features
-    return torch.equal(whole, again)
+    return torch.allclose(whole, again, rtol=1e-3, atol=1e-5)
