@@ -15,7 +15,7 @@ from tether import tune
 from tether.errors import RequestError
 from tether.models.model import MAIN, Model
 from tether.models.save import save_model
-from tether.prediction import attach, rule_of, select_head, softmax_main, write_rule
+from tether.prediction import Predict, attach, rule_of, select_head, softmax_main, write_rule
 from tether.prediction.scores import divergence, uncertainty
 from tether.prediction.selection import COMBINED, UNCLEAN, probabilities
 from tiny import tiny_batch, tiny_bert, tiny_model, tiny_texts
@@ -193,7 +193,6 @@ def test_a_wrapped_model_is_read_back_whole(tmp_path: Path) -> None:
 
 def test_a_rule_of_another_package_is_found_by_its_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
     from tether import plugins
-    from tether.prediction import Predict
 
     def flat(power: float = 0.5) -> Predict:
         def run(model: Model, batch: tether.batch.Batch) -> torch.Tensor:
