@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -14,11 +14,12 @@ from tether.config import Config
 from tether.data import DataBundle
 from tether.evaluation.predict import predict_batches
 from tether.evaluation.suite import EvalSet
-from tether.methods import Initial, Method
+from tether.methods import Initial, Method, Trained
 from tether.models.load import Loaded, load_backbone
 from tether.models.model import Model
 from tether.progress import silenced
-from tether.run import start, suite_of
+from tether.run import on_model, start, suite_of
+from tether.shifts import Supplies
 from tether.supply import supplied, supplies_of, with_data_shifts
 from tether.teachers.initial import initial_teacher
 from tether.training import Engine, Fitted, fit, frozen_runner
@@ -65,10 +66,14 @@ def estimate(config: Config, data: DataBundle, engine: Engine, loaded: Loaded) -
     suite = suite_of(config, data, supplies)
     total = config.train.total_steps(len(data.train))
     with silenced():
-        first = [with_data_shifts(methods.build(s.method, s.options), data) for s in method.to_train]
-        taught = [_steps(supplied(m, supplies), config, data, engine) for m in first]
+        taught = [_teacher_steps(s, config, data, engine, supplies) for s in method.to_train]
         student = _steps(method, config, data, engine)
         model = start("random", load_backbone(config.model), data, config.seed, engine).to(engine.device)
+        if method.predict.calibrate is not None:
+            method.tuning.apply(model)  # the rule reads parts that the tuning adds
+            some = data.id_val.batch(range(min(2, len(data.id_val)))).to(engine.device)
+            model.to(engine.device)
+            method = replace(method, predict=method.predict.settled(model, [some]))
         judged = sum(_set_seconds(s, model, method, config, engine) for s in suite.validation)
         tested = sum(_set_seconds(s, model, method, config, engine) for s in suite.tests)
     trains = student.steps > 0
@@ -85,6 +90,13 @@ def estimate(config: Config, data: DataBundle, engine: Engine, loaded: Loaded) -
 
 def _looks(method: Method) -> int:
     return 0 if method.blend is None else method.blend.looks(len(method.ingredients) + 1)
+
+
+def _teacher_steps(
+    source: Trained, config: Config, data: DataBundle, engine: Engine, supplies: Supplies
+) -> Fitted:
+    method = supplied(with_data_shifts(methods.build(source.method, source.options), data), supplies)
+    return _steps(method, on_model(config, source.model or config.model.name, data), data, engine)
 
 
 def _steps(method: Method, config: Config, data: DataBundle, engine: Engine) -> Fitted:
@@ -114,5 +126,6 @@ def _set_seconds(evalset: EvalSet, model: Model, method: Method, config: Config,
     """Seconds for the whole set, from its first samples."""
     count = min(SAMPLED, config.evaluate.batch_size, len(evalset.examples))
     began = time.monotonic()
+    model.eval()
     predict_batches(model, method.predict, [evalset.batch(range(count), model)], engine)
     return (time.monotonic() - began) / count * len(evalset.examples)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from tether.data.inputs import read_inputs
+from tether.data.inputs import content_ids, read_inputs
 from tether.errors import RequestError
 from tether.files import read_json
 from tether.models.config import ModelConfig
+from tether.models.extras import assemble
 from tether.models.load import load_backbone
 from tether.models.loaded import picture_side
-from tether.models.model import MAIN, Model
+from tether.models.model import Model
+from tether.prediction import attach
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,8 @@ class Prediction:
 def load(run: str | Path) -> Model:
     """The final model of a run, or a saved classification model, ready to predict.
 
+    `model.probabilities(batch)` predicts by the rule that the model was saved with.
+
     Raises:
         RequestError: an unfinished run, or a model without a classification head.
 
@@ -56,7 +58,8 @@ def load(run: str | Path) -> Model:
     classes = loaded.classes
     if (folder / "classes.json").is_file():
         classes = tuple(read_json(folder / "classes.json"))
-    return Model(loaded.backbone, {MAIN: loaded.head}, classes).eval()
+    model = assemble(loaded.backbone, loaded.head, classes, loaded.extras)
+    return attach(model, loaded.rule).eval()
 
 
 def predict(
@@ -75,8 +78,9 @@ def predict(
     found: list[Prediction] = []
     for start in range(0, len(samples), batch_size):
         rows = range(start, min(start + batch_size, len(samples)))
-        with torch.no_grad():
-            probabilities = torch.softmax(model(samples.batch(rows)).logits[MAIN].float(), -1)
+        batch = samples.batch(rows)
+        # A sample's own number, not its place in the list: draws of a rule hang on it.
+        probabilities = model.probabilities(replace(batch, ids=content_ids(batch)))
         for i, row in zip(rows, probabilities.tolist(), strict=True):
             best = max(range(len(row)), key=row.__getitem__)
             by_class = dict(zip(model.classes, row, strict=True))

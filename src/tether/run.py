@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,17 +10,19 @@ from typing import Any
 import torch
 
 from tether import methods
+from tether.batch import Batch
 from tether.config import Config, load_config
 from tether.data import DataBundle, load_data
 from tether.evaluation.measure import measure
-from tether.evaluation.predict import make_judge
+from tether.evaluation.predict import calibration, make_judge
 from tether.evaluation.suite import Suite, check_request, make_suite
 from tether.evaluation.summary import write_summary
 from tether.files import read_json
 from tether.finish import Blended, Finished, Judge, Start, trained_state
 from tether.folder import begin, default_folder, is_done, write_blend, write_data, write_merge
 from tether.methods import Initial, Method
-from tether.models.load import Loaded, load_backbone
+from tether.models.config import ModelConfig
+from tether.models.load import SMALL, Loaded, load_backbone
 from tether.models.loaded import picture_side
 from tether.models.model import Model
 from tether.models.save import save_adapter, save_model
@@ -32,10 +34,11 @@ from tether.models.start import (
     random_start,
     text_start,
 )
+from tether.prediction import Predict, rule_of, write_rule
 from tether.progress import Bar, bar, say
 from tether.report.card import write_card
 from tether.report.runs import read_run
-from tether.shifts import Supplies
+from tether.shifts import Supplies, modality_of
 from tether.supply import all_seen, check_budgets, supplied, supplies_of, with_data_shifts
 from tether.teachers import Ingredient, Making, Teacher, bind, prepare, with_reference
 from tether.teachers import ingredients as other_trainings
@@ -107,22 +110,24 @@ def train(
     fitted = fit(
         student, method, groups, data.train, {n: t.run for n, t in teachers.items()}, config.train, engine,
         config.seed, folder, config.fingerprint(), config.method.name,
-        validation(method, config, suite, engine),
+        validation(method, config, suite, data, engine),
     )  # fmt: skip
-    write_blend(folder, blend(method, student, others, config, suite, engine))
-    finished = finish(method, student, origin, config, suite, engine)
+    write_blend(folder, blend(method, student, others, config, suite, data, engine))
+    finished = finish(method, student, origin, config, suite, data, engine)
     write_merge(folder, finished)
     if has_adapters(student):
         save_adapter(student, folder / "adapter", loaded.source)
         merge_adapters(student)
+    method = replace(method, predict=settle(method, student, data, config, engine))
     save_model(student, folder / "model")
+    write_rule(method.predict, folder / "model")
     names = suite.seen(seen)
     evaluate_into(folder, student, method, config, suite, engine, config.method.name, names)
     first: list[Teacher | Ingredient] = [*teachers.values(), *others.values()]
     first += [] if reference is None else [reference]
     summary = write_summary(
         folder, config.method.name, config.seed, counts, fitted, teacher_seconds(first), finished,
-        validation(method, config, suite, engine)(student), sorted(names),
+        validation(method, config, suite, data, engine)(student), sorted(names),
     )  # fmt: skip
     write_card(read_run(folder), folder / "README.md")
     return Run(folder, summary)
@@ -153,7 +158,8 @@ def start(kind: str, loaded: Loaded, data: DataBundle, seed: int, engine: Engine
 
 def check_model(method: Method, loaded: Loaded) -> None:
     """Refuse what the model cannot do, a start or a tuning, of the method or of one that it trains first."""
-    first = [methods.build(source.method, source.options) for source in method.to_train]
+    # One that starts from another model is asked about that when it is made.
+    first = [methods.build(s.method, s.options) for s in method.to_train if s.model is None]
     for each in (method, *first):
         each.tuning.fits(loaded.backbone)
         if each.start == TEXT_START:
@@ -168,6 +174,12 @@ def making(
     def part(rows: Sequence[int], name: str) -> Making:
         fewer = replace(data, train=data.train.subset(rows), fingerprint=f"{data.fingerprint}-{name}")
         return making(config, fewer, engine, loaded, suite, supplies_of(config, fewer, engine, loaded))
+
+    def on(name: str) -> Making:
+        other = on_model(config, name, data)
+        if other.model == config.model:
+            return making(config, data, engine, loaded, suite, supplies)
+        return making(other, data, engine, load_backbone(other.model), suite, supplies)
 
     return Making(
         fresh=lambda kind: start(kind, load_backbone(config.model), data, config.seed, engine),
@@ -185,6 +197,15 @@ def making(
         train_shifts=data.train_shifts,
         id_val=data.id_val,
         part=part,
+        on=on,
+    )
+
+
+def on_model(config: Config, name: str, data: DataBundle) -> Config:
+    """The config with another model: by name, or "small" for the small packaged one of the data's kind."""
+    name = SMALL[modality_of(data.train.batch([0]))] if name == "small" else name
+    return (
+        config if name == config.model.name else config.model_copy(update={"model": ModelConfig(name=name)})
     )
 
 
@@ -195,11 +216,31 @@ def suite_of(config: Config, data: DataBundle, supplies: Supplies) -> Suite:
 
 
 def validation(
-    method: Method, config: Config, suite: Suite, engine: Engine, progress: Bar | None = None
+    method: Method,
+    config: Config,
+    suite: Suite,
+    data: DataBundle,
+    engine: Engine,
+    progress: Bar | None = None,
 ) -> Judge:
     """Scores a model on validation; all that steers a choice sees nothing else."""
     each = None if progress is None else progress.advance
-    return make_judge(method.predict, suite.validation, engine, config.evaluate.batch_size, each)
+    size = config.evaluate.batch_size
+
+    def seen(model: Model) -> Iterator[Batch]:
+        return calibration(method, model, data.id_val, engine, size, config.seed)
+
+    return make_judge(method.predict, suite.validation, engine, size, each, seen)
+
+
+def settle(method: Method, student: Model, data: DataBundle, config: Config, engine: Engine) -> Predict:
+    """The method's rule with what it learns from ID validation."""
+    if method.predict.calibrate is None:
+        return method.predict
+    size = config.evaluate.batch_size
+    with bar("calibrating", len(data.id_val)) as progress:
+        found = calibration(method, student, data.id_val, engine, size, config.seed, progress.advance)
+        return method.predict.settled(student, found)
 
 
 def blend(
@@ -208,22 +249,29 @@ def blend(
     others: Mapping[str, Ingredient],
     config: Config,
     suite: Suite,
+    data: DataBundle,
     engine: Engine,
 ) -> list[Blended]:
     """Mix the student's weights with those of the method's other trainings."""
     if method.blend is None:
         return []
     with bar("mixing on validation", method.blend.looks(len(others) + 1)) as progress:
-        judge = validation(method, config, suite, engine, progress)
+        judge = validation(method, config, suite, data, engine, progress)
         return method.blend.apply(student, {name: o.state for name, o in others.items()}, judge)
 
 
 def finish(
-    method: Method, student: Model, origin: Start, config: Config, suite: Suite, engine: Engine
+    method: Method,
+    student: Model,
+    origin: Start,
+    config: Config,
+    suite: Suite,
+    data: DataBundle,
+    engine: Engine,
 ) -> Finished:
     """Apply the method's finish."""
     with bar("choosing on validation", method.finish.judged) as progress:
-        judge = validation(method, config, suite, engine, progress)
+        judge = validation(method, config, suite, data, engine, progress)
         return method.finish.apply(student, origin, method.start == "random", judge)
 
 
@@ -282,12 +330,13 @@ def evaluate(
         say(f"{model} has no head of its own for these classes; {how} gives it one")
     student = start("probe", loaded, data, config.seed, engine)
     student.to(engine.device)
-    method = methods.build("linear_probe", {})
+    rule = rule_of(loaded.rule if own or len(student.heads) > 1 else None)
+    method = replace(methods.build("linear_probe", {}), predict=rule)
     evaluate_into(folder, student, method, config, suite, engine, Path(model).name)
     counts = (0, student.parameter_counts()[1])
     summary = write_summary(
         folder, Path(model).name, config.seed, counts, Fitted(0, 0.0, 0.0, 0), 0.0, Finished(),
-        validation(method, config, suite, engine)(student),
+        validation(method, config, suite, data, engine)(student),
     )  # fmt: skip
     write_card(read_run(folder), folder / "README.md")
     return Run(folder, summary)

@@ -24,6 +24,7 @@ from tether.shifts import (
     Attack,
     Mixture,
     Supplies,
+    View,
     members_of,
     mixture,
     modality_of,
@@ -70,17 +71,18 @@ def supplies_of(config: Config, data: DataBundle, engine: Engine, loaded: Loaded
 
 
 def with_data_shifts(method: Method, data: DataBundle) -> Method:
-    """The method with the data's own train shifts where it names none."""
-    if data.train_shifts is None:
-        return method
-    own = data.train_shifts
-    views = {
-        name: replace(mixture(own, view.severities, stream=view.stream), after=view.after)
-        if isinstance(view, Mixture) and view.shifts is None
-        else view
-        for name, view in method.views.items()
-    }
-    return replace(method, views=views)
+    """The method with the data's own train shifts where it names none, else with those usual for it."""
+    modality = modality_of(data.train.batch([0]))
+
+    def settled(view: View) -> View:
+        if not isinstance(view, Mixture) or view.shifts is not None:
+            return view
+        own = data.train_shifts if data.train_shifts is not None else view.usual.get(modality)
+        if own is None:
+            return view
+        return replace(mixture(own, view.severities, stream=view.stream), after=view.after)
+
+    return replace(method, views={name: settled(view) for name, view in method.views.items()})
 
 
 def seen_in_training(method: Method, data: DataBundle) -> tuple[AnyShift, ...]:

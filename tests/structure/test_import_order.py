@@ -18,6 +18,7 @@ LEVELS = [
     {"data"},
     {"shifts"},
     {"models"},
+    {"prediction"},
     {"tune"},
     {"objective"},
     {"finish"},
@@ -81,7 +82,18 @@ def test_the_check_would_see_a_wrong_import(tmp_path: Path) -> None:
     assert imported_rooms(wrong) == {"report", "run"}
 
 
-ENGINE = ("objective", "training", "teachers", "finish", "evaluation", "run", "tune", "models", "shifts")
+ENGINE = (
+    "prediction",
+    "objective",
+    "training",
+    "teachers",
+    "finish",
+    "evaluation",
+    "run",
+    "tune",
+    "models",
+    "shifts",
+)
 
 
 @pytest.mark.parametrize(

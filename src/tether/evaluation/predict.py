@@ -9,12 +9,13 @@ import numpy.typing as npt
 import torch
 
 from tether.batch import Batch
-from tether.data import project
+from tether.data import Examples, project
 from tether.evaluation.suite import EvalSet
 from tether.finish import Judge, Scores
-from tether.methods import Predict
+from tether.methods import Method, Predict
 from tether.models.model import Model
 from tether.progress import Bar
+from tether.shifts import Attack, Draws, Mixture, View
 from tether.training import Engine
 
 Probabilities = npt.NDArray[np.float32]
@@ -49,10 +50,40 @@ def predict_batches(
     parts = []
     for batch in source:
         with torch.no_grad(), engine.autocast():
-            parts.append(rule(model(batch.to(engine.device))).float().cpu().numpy())
+            parts.append(rule.run(model, batch.to(engine.device)).float().cpu().numpy())
         if progress is not None:
             progress.advance(len(batch))
     return np.concatenate(parts).astype(np.float32)
+
+
+def calibration(
+    method: Method,
+    model: Model,
+    examples: Examples,
+    engine: Engine,
+    batch_size: int,
+    seed: int,
+    done: Callable[[float], None] | None = None,
+) -> Iterator[Batch]:
+    """What a rule that learns may look at: ID validation, clean and in each of the method's views.
+
+    A view that asks a teacher (an attack) is left out: teachers are gone by then.
+    """
+    draws = Draws(seed)
+    views = [v for v in method.views.values() if not _asks(v)]
+    for start in range(0, len(examples), batch_size):
+        rows = range(start, min(start + batch_size, len(examples)))
+        clean = examples.batch(rows).to(engine.device)
+        yield clean
+        for view in views:
+            yield view(clean, model, {}, draws)
+        if done is not None:
+            done(len(rows))
+
+
+def _asks(view: View) -> bool:
+    shifts = (view.shifts or ()) if isinstance(view, Mixture) else ()
+    return any(isinstance(s, Attack) for s in shifts)
 
 
 def make_judge(
@@ -61,10 +92,14 @@ def make_judge(
     engine: Engine,
     batch_size: int,
     each: Callable[[], None] | None = None,
+    seen: Callable[[Model], Iterable[Batch]] | None = None,
 ) -> Judge:
     """A judge of models by validation accuracy: ID validation, and the mean over OOD validation sets.
 
     It is built from validation sets alone, so nothing it steers can have seen a test set (METHODS 1.9).
+
+    Args:
+        seen: batches that a rule which learns is calibrated on, anew for every model it judges.
     """
     # A sweep judges the same samples many times: make their shifts once, where they fit in memory.
     held: dict[str, list[Batch]] = {}
@@ -83,8 +118,9 @@ def make_judge(
     def judge(model: Model) -> Scores:
         hits = []
         model.eval()
+        settled = rule if seen is None else rule.settled(model, seen(model))
         for evalset in sets:
-            probabilities = predict_batches(model, rule, source(evalset, model), engine)
+            probabilities = predict_batches(model, settled, source(evalset, model), engine)
             hits.append(float((probabilities.argmax(1) == evalset.examples.labels).mean()))
         if each is not None:
             each()

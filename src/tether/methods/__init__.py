@@ -1,7 +1,8 @@
 """Each method is one file composed of the six parts."""
 
-from tether.methods.method import Initial, Method, Predict, Saved, Start, TeacherSource, Trained, softmax_main
+from tether.methods.method import Initial, Method, Saved, Start, TeacherSource, Trained
 from tether.methods.registry import build, builder, names, options, summary
+from tether.prediction import Predict, softmax_main
 
 __all__ = [
     "Initial",

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Literal
 
-import torch
-from torch import Tensor
-
-from tether.batch import Output
 from tether.errors import RequestError
 from tether.finish import Blend, Finish, keep
 from tether.finish.average import Averaging
-from tether.models.model import MAIN
 from tether.objective import Term
 from tether.objective.controller import Controller
+from tether.prediction import Predict, softmax_main
 from tether.shifts import Mixture, View
 from tether.tune import Tuning
 
@@ -32,6 +28,8 @@ class Trained:
     Attributes:
         method: its name.
         options: the method's.
+        model: what it starts from: a model's name, "small" for the small packaged one of the data's kind, or
+            None for the student's own.
         seed: added to the run's; order of samples and draws follow it, the start of the weights does not.
         lr_scale: multiplies every learning rate of the run's recipe.
         patience: looks at ID validation without a better score after which its training ends, at the best
@@ -42,6 +40,8 @@ class Trained:
 
     method: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    _: KW_ONLY
+    model: str | None = None
     seed: int = 0
     lr_scale: float = 1.0
     patience: int | None = None
@@ -81,12 +81,6 @@ def teacher_source(given: str | Mapping[str, Any]) -> Trained | Saved:
 
 
 Start = Literal["probe", "random", "zero_shot"]
-Predict = Callable[[Output], Tensor]  # an output -> probabilities (B, C)
-
-
-def softmax_main(output: Output) -> Tensor:
-    """Probabilities (B, C) of the main head, in fp32."""
-    return torch.softmax(output.logits[MAIN].float(), dim=-1)
 
 
 @dataclass(frozen=True)
@@ -108,7 +102,7 @@ class Method:
             the controller needs none.
         layers: blocks that feature terms compare, as indices or depth fractions (`backbone.tapped`); () for
             the backbone's own.
-        predict: probabilities from an output.
+        predict: probabilities from a model and a batch.
         start: the head at step 0: "probe" (the model's own for these classes, else logistic regression on
             frozen features), "random", or "zero_shot" (class names through the text tower).
         weight_decay: where the config gives none; None leaves each group the backbone's own.

@@ -43,9 +43,9 @@ def soup(
         )
     options = {"tuning": "full", "shifts": shifts, "severities": severities}
     others = {
-        f"{i + 1}": Trained("aug_ce", options, i * APART, scale)
+        f"{i + 1}": Trained("aug_ce", options, seed=i * APART, lr_scale=scale)
         if shifted
-        else Trained("lp_ft", {}, i * APART, scale)
+        else Trained("lp_ft", {}, seed=i * APART, lr_scale=scale)
         for i, (scale, shifted) in enumerate(zip(lr_scales, augmented, strict=True))
         if i > 0
     }

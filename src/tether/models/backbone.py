@@ -18,11 +18,15 @@ from tether.errors import RequestError
 
 @dataclass(frozen=True)
 class Encoded:
-    """The pooled embedding (B, D), the asked-for block outputs, and the token mask if there are tokens."""
+    """The pooled embedding (B, D), the asked-for block outputs, and the token mask if there are tokens.
+
+    `own` holds the features of heads that have the top of the network for themselves (`branch`).
+    """
 
     features: Tensor
     hidden: Mapping[int, Tensor] = field(default_factory=dict)
     mask: Tensor | None = None
+    own: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -68,19 +68,31 @@ def read_head(folder: Path) -> SavedHead | None:
         return None
     about: dict[str, Any] = read_json(folder / ABOUT)
     kind = str(about.get("head"))
-    if kind not in KINDS:
-        raise RequestError(f"{folder / ABOUT}: unknown head {kind!r}; {nearest(kind, KINDS)}")
+    _known(kind, folder / ABOUT)
     if not (folder / WEIGHTS).is_file():
         raise RequestError(
             f"expected {folder / WEIGHTS} beside {ABOUT}, but there is none; save the model again"
         )
-    try:
-        head = KINDS[kind][1](load_file(folder / WEIGHTS))
-    except KeyError as e:
-        raise RequestError(
-            f"{folder / WEIGHTS}: expected the tensors of a {kind} head, {e} is missing"
-        ) from e
+    head = head_from(kind, load_file(folder / WEIGHTS), folder / WEIGHTS)
     return SavedHead(head, tuple(about["classes"]), about)
+
+
+def head_from(kind: str, tensors: Mapping[str, Tensor], path: Path) -> nn.Module:
+    """A head of that kind from its tensors; `path`, where they lie, is for the message.
+
+    Raises:
+        RequestError: a kind this version does not know, or tensors that do not fit it.
+    """
+    _known(kind, path)
+    try:
+        return KINDS[kind][1](tensors)
+    except KeyError as e:
+        raise RequestError(f"{path}: expected the tensors of a {kind} head, {e} is missing") from e
+
+
+def _known(kind: str, path: Path) -> None:
+    if kind not in KINDS:
+        raise RequestError(f"{path}: unknown head {kind!r}; {nearest(kind, KINDS)}")
 
 
 KINDS: Mapping[str, tuple[type[nn.Module], Callable[[Mapping[str, Tensor]], nn.Module]]] = {

@@ -15,12 +15,17 @@ from tether.files import read_json
 from tether.models import efficientnet, openclip, registered, timm_images
 from tether.models.config import ModelConfig
 from tether.models.emoji_two_tower import emoji_two_tower
+from tether.models.extras import read_extras
 from tether.models.head_file import ABOUT, read_head
 from tether.models.heads import LinearHead, linear_head
 from tether.models.hub import load_transformers
 from tether.models.loaded import Loaded as Loaded
 from tether.models.map_head import map_head
 from tether.models.prompts import read_prompts
+
+SMALL: Mapping[str, str] = {"image": "mobilenet-v2", "text": "minilm-l3"}  # for small teachers
+
+RULE = "predict.json"  # how a saved model predicts, where that is more than a softmax
 
 PACKAGED: Mapping[str, str] = {
     "efficientnet-lite0": "image classifier EfficientNet-Lite0, ImageNet-1k, 4.65 M parameters, Apache-2.0",
@@ -98,7 +103,8 @@ def _folder(folder: Path, config: ModelConfig) -> Loaded:
     if saved is not None:
         loaded = replace(loaded, head=saved.head, classes=saved.classes)
     read_prompts(folder, loaded.backbone)
-    return loaded
+    rule = read_json(folder / RULE) if (folder / RULE).is_file() else None
+    return replace(loaded, extras=read_extras(folder), rule=rule)
 
 
 def _network_of(folder: Path, config: ModelConfig) -> Loaded:
@@ -140,6 +146,8 @@ def _with_head(loaded: Loaded, config: ModelConfig) -> Loaded:
     reading = config.model_dump(mode="json", exclude={"name", "source", "revision", "image_size"})
     parts = json.dumps([loaded.fingerprint, reading], sort_keys=True)
     loaded = replace(loaded, fingerprint=hashlib.sha256(parts.encode()).hexdigest()[:16])
+    if config.head in ("probe", "map"):  # another head than those it was saved with
+        loaded = replace(loaded, extras=None, rule=None)
     if config.head == "probe":
         return replace(loaded, head=None, classes=None, make_head=None)
     if config.head == "zero_shot":

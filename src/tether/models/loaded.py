@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 
 from tether.models.backbone import Backbone
+from tether.models.extras import Extras
 
 USUAL_SIDE = 224
 MakeHead = Callable[[Sequence[str]], nn.Module]  # class names -> a head that needs no data
@@ -26,6 +28,8 @@ class Loaded:
         make_head: makes the task's head from its class names, where the model can: zero-shot, map.
         bias: whether the library's own classification class has a bias; a head that is to be saved in it
             must then have none.
+        extras: further heads and dropout that were saved with it.
+        rule: what `predict.json` says of how it predicts; None for the softmax of its one head.
     """
 
     backbone: Backbone
@@ -35,6 +39,8 @@ class Loaded:
     source: str
     make_head: MakeHead | None = None
     bias: bool = True
+    extras: Extras | None = None
+    rule: Mapping[str, Any] | None = None
 
 
 def picture_side(backbone: Backbone) -> int:

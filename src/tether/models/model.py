@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 
+import torch
 from torch import Tensor, nn
 
 from tether.batch import Batch, Output
 from tether.models.backbone import Backbone, Encoded
+from tether.models.branch import encode
+from tether.models.dropout import Dropout
 
 MAIN = "main"
 Switch = Callable[[], AbstractContextManager[None]]
@@ -16,7 +19,9 @@ Switch = Callable[[], AbstractContextManager[None]]
 
 def read(encoded: Encoded, heads: nn.ModuleDict) -> Output:
     """What heads make of an encoded batch; a head with a `trust` of its own logits is asked for it."""
-    logits: dict[str, Tensor] = {name: head(encoded.features) for name, head in heads.items()}
+    logits: dict[str, Tensor] = {
+        name: head(encoded.own.get(name, encoded.features)) for name, head in heads.items()
+    }
     trust = getattr(heads[MAIN], "trust", None) if MAIN in heads else None
     return Output(
         encoded.features,
@@ -42,6 +47,7 @@ class Model(nn.Module):
     """
 
     backbone: Backbone
+    dropout: Dropout | None
 
     def __init__(self, backbone: Backbone, heads: Mapping[str, nn.Module], classes: Sequence[str]) -> None:
         super().__init__()
@@ -50,10 +56,24 @@ class Model(nn.Module):
         self.classes = tuple(classes)
         self.follow_mode: list[nn.Module] = []
         self.switches: list[Switch] = []
+        self.unsaved: set[str] = set()  # heads that only a loss reads
+        self.dropout = None  # of the trained part; a tuning installs one
+        self.rule: Callable[[Model, Batch], Tensor] | None = None  # how a saved model predicts
 
     def forward(self, batch: Batch, hidden: Sequence[int] = ()) -> Output:
         """Features, logits of every head, and the asked-for block outputs."""
-        return read(self.backbone.encode(batch, hidden), self.heads)
+        return read(encode(self.backbone, batch, self.heads, hidden), self.heads)
+
+    def probabilities(self, batch: Batch) -> Tensor:
+        """(B, C) by the rule the model was saved with; else the softmax of its main head.
+
+        Example:
+            >>> tether.load("runs/emoji").probabilities(batch).argmax(1)  # doctest: +SKIP
+        """
+        with torch.no_grad():
+            if self.rule is not None:
+                return self.rule(self, batch)
+            return torch.softmax(self(batch).logits[MAIN].float(), dim=-1)
 
     def train(self, mode: bool = True) -> Model:
         """Set the mode of heads and added parts; the base network stays in eval mode."""

@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 
 from tether.errors import RequestError
 from tether.files import atomic
+from tether.models.extras import has_extras, write_extras
 from tether.models.head_file import head_tensors, write_head
 from tether.models.heads import LinearHead
 from tether.models.model import MAIN, Model
@@ -43,12 +44,13 @@ def save_model(model: Model, folder: Path) -> None:
 
     A head that is no linear layer (zero-shot, map) lies in `head.safetensors` beside the network
     (`head_file`), as no library has a class that would hold it. So does any head of a network with prompts
-    (`prompts`): the library's own class would run it, without them and wrongly.
+    (`prompts`): the library's own class would run it, without them and wrongly. And so does the main head of
+    a model with several: the others read the same features, which that class may compute in another way.
     """
     head, prompts = model.heads[MAIN], prompts_of(model.backbone)
+    beside = prompts is not None or not isinstance(head, LinearHead) or has_extras(model)
     with atomic(folder) as part:
         part.mkdir()
-        beside = prompts is not None or not isinstance(head, LinearHead)
         if beside and isinstance(model.backbone, SavesNetwork):
             model.backbone.save_network(part)
             write_head(part, head, model.classes, pooling=getattr(model.backbone, "pooling", "auto"))
@@ -62,6 +64,8 @@ def save_model(model: Model, folder: Path) -> None:
         else:
             weight, bias = main_head(model)
             model.backbone.save(part, weight, bias, model.classes)
+        if has_extras(model):
+            write_extras(part, model)
 
 
 def save_adapter(model: Model, folder: Path, source: str) -> None:

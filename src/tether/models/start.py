@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from tether.data.once import once
 from tether.errors import RequestError
 from tether.files import cache_dir
 from tether.models.backbone import Backbone
+from tether.models.extras import assemble
 from tether.models.heads import LinearHead, random_head
 from tether.models.loaded import Loaded
 from tether.models.model import MAIN, Model
@@ -49,9 +51,12 @@ def probe_start(loaded: Loaded, classes: Sequence[str], data: ProbeData, device:
     (zero-shot, map); else a linear probe.
     """
     if loaded.head is not None and loaded.classes == tuple(classes):
-        return Model(loaded.backbone, {MAIN: loaded.head}, classes)
+        return assemble(loaded.backbone, loaded.head, tuple(classes), loaded.extras)
     if loaded.make_head is not None:
-        return Model(loaded.backbone, {MAIN: loaded.make_head(classes)}, classes)
+        make = partial(loaded.make_head, classes)
+        # New prompts go through every head section that the model has (METHODS 4.5).
+        extras = None if loaded.extras is None else loaded.extras.over(make)
+        return assemble(loaded.backbone, make(), tuple(classes), extras)
     return Model(loaded.backbone, {MAIN: cached_probe(loaded, len(classes), data, device)}, classes)
 
 

@@ -13,9 +13,10 @@ from tether.errors import RequestError
 from tether.models import rates
 from tether.models.backbone import Encoded, Rate, capture, depth_fractions, feature_device
 from tether.models.discover import find_blocks, is_convolutional
+from tether.models.extras import assemble, read_extras
 from tether.models.head_file import read_head, write_head
 from tether.models.heads import linear_head
-from tether.models.model import MAIN, Model
+from tether.models.model import Model
 
 Read = Callable[[Batch], Tensor]
 Features = Callable[[nn.Module, Tensor], Tensor]
@@ -161,4 +162,4 @@ def reload(folder: str | Path, backbone: WrappedModule) -> Model:
             f"{where}: its weights do not fit this {type(backbone.network).__name__}: "
             f"{str(e).splitlines()[-1]}"
         ) from e
-    return Model(backbone, {MAIN: saved.head}, saved.classes).eval()
+    return assemble(backbone, saved.head, saved.classes, read_extras(where)).eval()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -30,6 +30,7 @@ class Mixture:
         severities: drawn with equal chances.
         weights: chances of the shifts, summing to 1; None for equal ones.
         stream: views of one step with different streams draw unrelated numbers.
+        usual: by modality, the names that stand for None instead of the default train shifts.
         after: (batch, model, draws) -> batch, a last step on what was drawn; None for none.
     """
 
@@ -37,12 +38,13 @@ class Mixture:
     severities: tuple[int, ...]
     weights: tuple[float, ...] | None
     stream: str = "mixture"
+    usual: Mapping[Modality, tuple[str, ...]] = field(default_factory=dict)
     after: Callable[[Batch, Any, Draws], Batch] | None = None
 
     def among(self, modality: Modality) -> tuple[AnyShift, ...]:
         """The shifts that a batch of this modality may get."""
         if self.shifts is None:
-            return resolve(default_names("train", modality))
+            return resolve(self.usual.get(modality) or default_names("train", modality))
         fitting = tuple(s for s in self.shifts if s.modality in (None, modality))
         return fitting or self.shifts  # without one, the first refuses the batch itself
 
@@ -87,6 +89,7 @@ def mixture(
     severities: Sequence[int] = (1, 2, 3),
     weights: Sequence[float] | None = None,
     stream: str = "mixture",
+    usual: Mapping[Modality, Sequence[str]] | None = None,
 ) -> Mixture:
     """A view in which each sample draws its own shift and severity.
 
@@ -96,6 +99,7 @@ def mixture(
         severities: 1 to 5, drawn with equal chances; 0 may stand for samples left clean.
         weights: how often each named shift is drawn, relative to the others; it overrides the specs'.
         stream: give each of several views in a step a stream of its own.
+        usual: by modality, names to take for None where the data name none either.
 
     Raises:
         RequestError: on an unknown name, mixed modalities, or severities or weights that make no sense.
@@ -120,7 +124,8 @@ def mixture(
         if len(set(weights)) == 1 and weights[0] > 0:
             weights = None
     if weights is None:
-        return Mixture(shifts, tuple(severities), None, stream)
+        instead = {kind: tuple(these) for kind, these in (usual or {}).items()}
+        return Mixture(shifts, tuple(severities), None, stream, instead)
     if shifts is None or len(weights) != len(shifts):
         raise RequestError(
             f"expected one weight per named shift, got {len(weights)} for {len(shifts or ())} names; "

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tether.errors import RequestError
 from tether.shifts.mixture import Mixture, mixture
 from tether.shifts.recipe import AnyShift
 from tether.shifts.registry import Spec
+from tether.shifts.shift import Modality
 
 
 def several(
@@ -15,6 +16,7 @@ def several(
     names: Sequence[Spec | AnyShift] | None = None,
     severities: Sequence[int] = (1, 2, 3),
     name: str = "shifted",
+    usual: Mapping[Modality, Sequence[str]] | None = None,
 ) -> dict[str, Mixture]:
     """V views by name: "shifted", "shifted2", "shifted3", ... (METHODS 1.4).
 
@@ -26,6 +28,7 @@ def several(
         names: as of `mixture`.
         severities: as of `mixture`.
         name: of the first view; the others get numbers.
+        usual: as of `mixture`.
 
     Raises:
         RequestError: when V is less than 1, and as `mixture` does.
@@ -37,4 +40,4 @@ def several(
     if count < 1:
         raise RequestError(f"views: expected at least 1, got {count}; 1 is the default")
     numbers = ["", *(str(k) for k in range(2, count + 1))]
-    return {f"{name}{n}": mixture(names, severities, stream=f"mixture{n}") for n in numbers}
+    return {f"{name}{n}": mixture(names, severities, stream=f"mixture{n}", usual=usual) for n in numbers}

@@ -33,13 +33,14 @@ def prepare(method: Method, making: Making, classes: tuple[str, ...]) -> dict[st
 def stopping_early(making: Making, patience: int) -> Making:
     """The same making, with training that ends when ID validation stops getting better."""
     judge = judged_by_id(making)
-    part = making.part
+    part, on = making.part, making.on
     return replace(
         making,
         recipe=making.recipe.model_copy(update={"patience": patience}),
         made_from={**making.made_from, "stops_by": "id_val"},
         judge=judge,
         part=None if part is None else lambda rows, name: stopping_early(part(rows, name), patience),
+        on=None if on is None else lambda name: stopping_early(on(name), patience),
     )
 
 

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Sequence
 
 from tether.batch import Batch, Output
+from tether.models.branch import Branch
 from tether.models.model import Model, read
 from tether.objective import Runner
 from tether.training import frozen_runner
@@ -21,7 +22,10 @@ def initial_teacher(model: Model, tuning: Tuning) -> Runner:
     Its weights are frozen; a gradient flows to the input where the caller has not switched it off.
     """
     if not tuning.shares_base:
-        return frozen_runner(copy.deepcopy(model))
+        whole = copy.deepcopy(model)
+        for name in [n for n, h in whole.heads.items() if isinstance(h, Branch)]:
+            del whole.heads[name]  # copies of the main section, which says the same at the start
+        return frozen_runner(whole)
     heads = copy.deepcopy(model.heads).eval()
     for parameter in heads.parameters():
         parameter.requires_grad_(False)

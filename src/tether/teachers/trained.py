@@ -42,11 +42,12 @@ class Making:
         seed: the run's seed, so that seeds of a comparison have teachers of their own.
         made_from: fingerprints of model and data, for the cache's key.
         judge: validation scores, for a teacher whose method merges.
-        ready: fills a method's views in with the data's own shifts and builds them, as the run's own.
-        train_shifts: the data's, for the key of a teacher with views.
+        ready: gives a method the run's data: its train shifts, and what its views are built from.
+        train_shifts: the data's own, for the key of a teacher that trains on views.
         id_val: the ID validation set, for a teacher that stops early by it and for a reference's score.
         part: (rows of the training set, a name for them) -> the same making on those rows alone; None where
             a training set cannot be taken apart.
+        on: the same for a teacher that starts from another model, by its name.
     """
 
     fresh: Callable[[str], Model]
@@ -60,6 +61,7 @@ class Making:
     train_shifts: Any = None
     id_val: Examples | None = None
     part: Callable[[Sequence[int], str], Making] | None = None
+    on: Callable[[str], Making] | None = None
 
     def varied(self, source: Trained) -> Making:
         """The same with the source's own seed and learning rate; where the weights start stays."""
@@ -138,6 +140,8 @@ def trained_model(label: str, source: Trained, making: Making) -> Built:
             f"method.{label.replace(' ', '_')}: {source.method!r} needs a trained teacher itself; choose one "
             "that does not, such as lp_ft or finetune"
         )
+    if source.model is not None and making.on is not None:
+        making = making.on(source.model)
     init_seed, making = making.seed, making.varied(source)
     fingerprint = key(source, making)
     folder = cache_dir() / "teachers" / f"{source.method}-{fingerprint}"

@@ -4,6 +4,7 @@ from tether.tune.drift import squared_adapters, squared_distance, squared_heads
 from tether.tune.last_blocks import last_blocks
 from tether.tune.lora import lora
 from tether.tune.prompts import prompts
+from tether.tune.tail import tail
 from tether.tune.towers import towers, with_contexts
 from tether.tune.tuning import Groups, Tuning, full, heads, nothing
 from tether.tune.variants import Variant
@@ -21,6 +22,7 @@ __all__ = [
     "squared_adapters",
     "squared_distance",
     "squared_heads",
+    "tail",
     "towers",
     "with_contexts",
 ]

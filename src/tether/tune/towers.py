@@ -87,6 +87,7 @@ def with_contexts(tuning: Tuning, contexts: Sequence[str]) -> Tuning:
         groups = tuning.apply(model)
         for parameter in head.parameters():
             parameter.requires_grad_(False)
+        model.unsaved.add(CONTEXT)
         model.heads[CONTEXT] = head.to(next(model.parameters()).device)
         return groups
 

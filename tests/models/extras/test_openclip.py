@@ -139,3 +139,23 @@ def test_the_scale_of_rslora_holds_in_fused_attention_too(folder: Path) -> None:
     want = logits(model, pictures())
     merge_adapters(model)
     torch.testing.assert_close(logits(model, pictures()), want, rtol=1e-4, atol=1e-4)
+
+
+def test_three_heads_of_sections_and_a_prefix(folder: Path, tmp_path: Path) -> None:
+    from test_extras import COMBINED, UNCLEAN, same, stir
+
+    from tether import tune
+    from tether.models.extras import assemble
+    from tether.models.prefix import cuts
+
+    loaded = load_backbone(ModelConfig(name=str(folder)))
+    assert cuts(loaded.backbone, pictures(1), 1)
+    model = Model(loaded.backbone, {MAIN: loaded.make_head(CLASSES)}, CLASSES).eval()
+    start = logits(model, pictures())
+    tune.tail(0.95, 0.2, (COMBINED, UNCLEAN), "block").apply(model)
+    model.eval()
+    torch.testing.assert_close(logits(model, pictures()), start, rtol=0, atol=1e-5)
+    stir(model)
+    save_model(model, tmp_path / "out")
+    again = load_backbone(ModelConfig(name=str(tmp_path / "out")))
+    same(model, assemble(again.backbone, again.head, CLASSES, again.extras).eval(), pictures())

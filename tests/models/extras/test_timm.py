@@ -110,3 +110,28 @@ def test_prompts_are_the_loop_written_out_and_are_read_back(tmp_path: Path, deep
 def test_what_takes_no_prompts_says_why(name: str) -> None:
     with pytest.raises(RequestError, match=r"convolutional|refuse a longer sequence|not all take tokens"):
         tune.prompts().fits(TimmImages(made(name), name))
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_three_heads_and_a_prefix(name: str, tmp_path: Path) -> None:
+    from test_extras import COMBINED, UNCLEAN, same, stir
+
+    from tether import tune
+    from tether.models.extras import assemble
+    from tether.models.heads import random_head
+    from tether.models.model import MAIN, Model
+    from tether.models.prefix import cuts
+    from tether.models.save import save_model
+
+    network = made(name)
+    backbone = TimmImages(network, name)
+    n = len(backbone.blocks())
+    assert all(cuts(backbone, pictures(1), k) for k in (1, n - 1, n))
+    model = Model(backbone, {MAIN: random_head(backbone.width, 3, 0)}, CLASSES).eval()
+    tune.tail(0.95, 0.2, (COMBINED, UNCLEAN), "block").apply(model)
+    model.eval()
+    stir(model)
+    save_model(model, tmp_path / "out")
+    again = load_backbone(ModelConfig(name=str(tmp_path / "out")))
+    assert again.head is not None
+    same(model, assemble(again.backbone, again.head, CLASSES, again.extras).eval(), pictures())
