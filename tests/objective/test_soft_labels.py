@@ -33,7 +33,7 @@ def test_the_loss_is_the_cross_entropy_with_them() -> None:
         other.heads["main"].weight.mul_(2.0)
     batch = tiny_batch(9)
     f = StepForwards(batch, {}, student, {"initial": frozen_runner(other)}, Draws(0), (0,))
-    got = float(evaluate_terms((self_distilled(0.5),), f).loss)
+    got = float(evaluate_terms((self_distilled(0.5),), f).loss.detach())
     want = 0.0
     with torch.no_grad():
         p, p0 = student(batch).logits["main"].softmax(-1), other(batch).logits["main"].softmax(-1)
