@@ -153,9 +153,9 @@ def test_compare_runs_every_method_resumes_and_reports(config: Path, tmp_path: P
     names = [n for n in methods.names() if n in methods.registry.BUILT_IN]
     done = tether.compare(str(config), methods=names, seeds=1, output=str(tmp_path / "grid"))
     # A text encoder has no text tower beside it; those that need one say so.
-    assert set(done.failed) == {"flyp_s0", "car-ft_s0"}
+    assert set(done.failed) == {"zero-shot_s0", "flyp_s0", "car-ft_s0"}
     assert all("text tower" in why for why in done.failed.values())
-    assert {row.method for row in done.comparison.rows} == set(names) - {"flyp", "car_ft"}
+    assert {row.method for row in done.comparison.rows} == set(names) - {"zero_shot", "flyp", "car_ft"}
     page = done.report(tmp_path / "report.html")
     assert "<svg" in page.read_text()
     stamps = {p: p.stat().st_mtime_ns for p in (tmp_path / "grid").rglob("results.jsonl")}

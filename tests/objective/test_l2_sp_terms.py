@@ -101,7 +101,7 @@ def test_the_head_counts_its_matrix_without_bias() -> None:
     model, start = stirred(tune.full())
     got = values(model, start, small_head(1.0)).values["small_head"]
     assert float(got) == pytest.approx(
-        0.5 * float(model.heads["main"].weight.detach().square().sum()), rel=1e-6
+        0.5 * float(model.heads["main"].weight.square().sum().detach()), rel=1e-6
     )
 
 
