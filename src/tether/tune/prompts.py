@@ -16,7 +16,7 @@ from tether.models.model import Model
 from tether.models.prompts import Prompts, hang, prompts_of
 from tether.tune.tuning import Groups, Tuning, freeze, release_heads
 
-# AdamW on numbers of about 0.1. METHODS' rates, 0.05 to 50, are SGD's.
+# AdamW on numbers of about 0.1; a starting point, not tuned. METHODS' rates, 0.05 to 50, are SGD's.
 LR = 5e-3
 CONVOLUTIONAL = "it is a convolutional network, which has no tokens to put prompts beside"
 
