@@ -26,8 +26,8 @@ class Predict:
 
     Example:
         >>> mine = Predict("mine", lambda model, batch: softmax_main.run(model, batch))
-        >>> mine.settled(model, []) is mine
-        True
+        >>> mine.name, mine.calibrate is None
+        ('mine', True)
     """
 
     name: str
