@@ -253,7 +253,7 @@ def _list_methods(as_json: bool) -> None:
 
 def _without_source(summary: str) -> str:
     """A method's first line without "(METHODS 1.4)" at its end, for a narrow column."""
-    return re.sub(r" \(METHODS [^)]*\)", "", summary)
+    return re.sub(r" \([^()]*METHODS [^)]*\)", "", summary)
 
 
 @data_app.command("prepare")

@@ -38,7 +38,8 @@ class Cost:
         trains: a phrase such as "adapters and head".
         teachers: a phrase such as "initial, task (lp_ft)"; empty without.
         step: F of one step: forwards, activation gradients and weight gradients; nothing is cached.
-        before: F a step of the trainings that come first: teachers and a soup's ingredients.
+        before: F a step of the trainings that come first: teachers and a soup's ingredients. One that starts
+            from another model counts as if it were of this one's size.
     """
 
     trains: str
@@ -153,7 +154,8 @@ def _teachers(method: Method) -> str:
     said = []
     for name, source in method.teachers.items():
         if isinstance(source, Trained):
-            said.append(f"{name} ({source.method})")
+            on = "" if source.model is None else f" on {source.model}"
+            said.append(f"{name} ({source.method}{on})")
         else:
             said.append(f"{name} ({source.path})" if isinstance(source, Saved) else name)
     if method.ingredients:

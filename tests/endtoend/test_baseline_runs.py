@@ -22,13 +22,19 @@ def config(tmp_path: Path) -> Path:
 def test_a_robust_teacher_is_trained_on_the_same_views_and_cached(
     name: str, config: Path, tmp_path: Path
 ) -> None:
-    method = {"name": name, "fraction": 0.6, "shifts": ["word_swap"], "severities": [2]}
+    method = {
+        "name": name,
+        "fraction": 0.6,
+        "shifts": ["word_swap"],
+        "severities": [2],
+        "teacher_model": None,
+    }
     given = {**_mapping(config), "method": method}
     run = tether.train({**given, "output": str(tmp_path / name)})
     assert run.summary["teacher_seconds"] > 0
     assert 0 < run.summary["trainable_parameters"] < run.summary["total_parameters"]
     (kept,) = (tmp_path / "cache" / "teachers").iterdir()
-    assert kept.name.startswith("aug_ce-")
+    assert kept.name.startswith("robust_teacher-")
     terms = json.loads((kept / "log.jsonl").read_text().splitlines()[0])["terms"]
     assert set(terms) == {"ce", "ce_shifted"}
 
@@ -46,7 +52,7 @@ def test_a_saved_run_teaches(config: Path, tmp_path: Path) -> None:
 def test_a_teacher_sees_the_datas_own_shifts(config: Path, tmp_path: Path) -> None:
     given = _mapping(config)
     given["data"]["shifts"] = {"train": ["word_dropout"]}
-    given["method"] = "single_teacher"
+    given["method"] = {"name": "single_teacher", "teacher_model": None}
     run = tether.train({**given, "output": str(tmp_path / "own")})
     assert run.summary["seen_shifts"] == ["word_dropout"]
     first = {p.name for p in (tmp_path / "cache" / "teachers").iterdir()}

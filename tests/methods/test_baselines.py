@@ -211,7 +211,7 @@ def test_one_head_is_the_mean_over_all_examples(name: str) -> None:
 
 def test_the_two_one_head_methods_differ_in_the_clean_teacher() -> None:
     assert one_head_by_hand("single_teacher")[0] != pytest.approx(one_head_by_hand("combined_head")[0])
-    robust = Trained("aug_ce", {"tuning": "full", "shifts": None, "severities": (1, 2, 3)})
+    robust = Trained("robust_teacher", {"shifts": None, "severities": (1, 2, 3)}, model="small")
     assert methods.build("single_teacher", {}).teachers == {"robust": robust}
     assert methods.build("combined_head", {}).teachers == {"robust": robust, "initial": Initial()}
 

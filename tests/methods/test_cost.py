@@ -56,7 +56,7 @@ def test_phrases_are_read_off_the_tuning() -> None:
     assert cost("lora").trains == "adapters and head"
     assert cost("finetune").trains == "everything, random head"
     assert cost("apt").trains == "upper blocks and head"
-    assert cost("apt", {"fraction": 0.0}).trains == "head"
+    assert cost("apt", {"fraction": 1.0}).trains == "everything"
     assert cost("linear_probe").trains == "nothing"
     assert cost("rdft").teachers == "initial, task (lp_ft)"
     assert cost("rdft", {"task_teacher": "runs/a"}).teachers == "initial, task (runs/a)"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from tether import tune
 from tether.methods.method import Method
+from tether.methods.robust_teacher import AUGMENTED
 from tether.objective import ce
 from tether.shifts import Spec, several
 
@@ -22,13 +23,13 @@ def apt(
     Args:
         fraction: f, the share of the parameters that may train (METHODS 4.1).
         shifts: the augmentation, each a name or {name: ..., weight: ..., options}; null takes the data's,
-            else the defaults for pictures or texts.
+            else augmix and pixmix for pictures and the default train shifts for texts.
         severities: 0 to 5, drawn per sample.
     """
-    shifted = several(1, shifts, severities)
+    shifted = several(1, shifts, severities, usual=AUGMENTED)
     # Half each: the mean over all examples, B clean and B augmented.
     return Method(
-        tuning=tune.last_blocks(fraction),
+        tuning=tune.tail(fraction),
         terms=(ce(0.5), ce(0.5, view=tuple(shifted), name="ce_shifted")),
         views=shifted,
     )

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from tether import tune
 from tether.methods.method import Initial, Method, TeacherSource, Trained, teacher_source
+from tether.methods.robust_teacher import AUGMENTED
 from tether.objective import ce, kd
 from tether.shifts import Spec, several
 
@@ -15,6 +16,7 @@ def one_head(
     of_clean: Literal["initial", "robust"],
     fraction: float,
     robust_teacher: str | Mapping[str, Any] | None,
+    teacher_model: str | None,
     temperature: float,
     shifts: Sequence[Spec] | None,
     severities: tuple[int, ...],
@@ -23,21 +25,22 @@ def one_head(
 
     Args:
         of_clean: the teacher of clean examples; the augmented ones' is always the robust one.
-        fraction: f of `tune.last_blocks`.
-        robust_teacher: as `teacher_source`; None trains `aug_ce` fully on the same views.
+        fraction: f of `tune.tail`.
+        robust_teacher: as `teacher_source`; None trains the three-head method's on the same views.
+        teacher_model: what that one starts from, as `Trained.model`.
         temperature: T.
         shifts: of the augmentation.
         severities: of the augmentation.
     """
-    shifted = several(1, shifts, severities)
+    shifted = several(1, shifts, severities, usual=AUGMENTED)
     view = next(iter(shifted))
-    own = Trained("aug_ce", {"tuning": "full", "shifts": shifts, "severities": severities})
+    own = Trained("robust_teacher", {"shifts": shifts, "severities": severities}, model=teacher_model)
     robust: TeacherSource = own if robust_teacher is None else teacher_source(robust_teacher)
     teachers: dict[str, TeacherSource] = {"robust": robust}
     if of_clean == "initial":
         teachers["initial"] = Initial()
     return Method(
-        tuning=tune.last_blocks(fraction),
+        tuning=tune.tail(fraction),
         terms=(
             ce(0.5),
             kd(of_clean, 0.5, temperature, name="kd_clean_data"),

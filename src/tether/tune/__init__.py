@@ -1,7 +1,6 @@
 """What trains: everything, heads, the last blocks, LoRA and its variants, prompts, both towers."""
 
 from tether.tune.drift import squared_adapters, squared_distance, squared_heads
-from tether.tune.last_blocks import last_blocks
 from tether.tune.lora import lora
 from tether.tune.prompts import prompts
 from tether.tune.tail import tail
@@ -15,7 +14,6 @@ __all__ = [
     "Variant",
     "full",
     "heads",
-    "last_blocks",
     "lora",
     "nothing",
     "prompts",
