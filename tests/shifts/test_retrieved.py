@@ -102,7 +102,8 @@ def test_property_11_no_near_duplicate_of_held_out_items(seed, size, m, cap):
     for row in found.rows:
         row = row[row >= 0]
         assert len(set(row.tolist())) == len(row)
-    if cap * len(clean) >= len(train):
+    # Only where every query reaches every item: else the last ones may find their n nearest used up.
+    if len(clean) <= rules.n and cap * len(clean) >= len(train):
         assert used.size >= min(len(clean) * cap, len(train))
 
 
