@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from tether.batch import NO_LABEL
 from tether.data import Pool, from_objects
 from tether.data.examples import Examples
 from tether.data.reading import Texts
@@ -101,7 +102,8 @@ def test_property_11_no_near_duplicate_of_held_out_items(seed, size, m, cap):
     for row in found.rows:
         row = row[row >= 0]
         assert len(set(row.tolist())) == len(row)
-    if cap * len(clean) >= len(train):
+    # Only where every query reaches every item: else the last ones may find their n nearest used up.
+    if len(clean) <= rules.n and cap * len(clean) >= len(train):
         assert used.size >= min(len(clean) * cap, len(train))
 
 
@@ -293,7 +295,7 @@ def test_a_sample_without_neighbours_stays_as_it_is_and_is_counted(capsys):
     out = shift(batch, 2, Draws(0))
     same = [a == b for a, b in zip(out.x, batch.x, strict=True)]
     assert any(same)
-    assert torch.equal(out.y[same], batch.y[same])
+    assert (out.y == NO_LABEL).all()  # the frame gives up the label of a whole shift that may lose it
     assert f"samples without a neighbour {sum(same)}" in capsys.readouterr().err.replace("\n", " ")
 
 

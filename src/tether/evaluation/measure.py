@@ -135,7 +135,7 @@ def samples(evalset: EvalSet, model: Model) -> list[dict[str, Any]]:
             "evalset": evalset.name,
             "kind": evalset.kind,
             "severity": evalset.severity,
-            "label": model.classes[int(batch.y[i])],
+            "label": int(evalset.examples.labels[i]),
             **portray(batch, i),
         }
         for i in rows

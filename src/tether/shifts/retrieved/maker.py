@@ -38,7 +38,7 @@ def retrieved(
 ) -> Recipe:
     """Views from a pool (METHODS 5.4). They have no label: y is -100 where a sample was replaced.
 
-    A sample without a neighbour stays as it is, with its label; the number is said when the shift is built.
+    A sample without a neighbour stays as it is; the number is said when the shift is built.
     Severity is a band of ranks among a sample's neighbours: 1 the nearer half, 5 the farther half.
 
     Args:
