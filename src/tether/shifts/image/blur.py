@@ -50,7 +50,7 @@ def _filter(x: Tensor, kernel: Tensor, border: str) -> Tensor:
     tall, wide = kernel.shape[0] // 2, kernel.shape[1] // 2
     padded = F.pad(x, (wide, wide, tall, tall), mode=border)
     if min(kernel.shape) > _WIDEST:
-        return _by_spectrum(padded, kernel)
+        return by_spectrum(padded, kernel)
     # Every channel of every image as a group of its own: torch's depthwise kernel, here 10 to 20 times
     # faster than a batch of one-channel images.
     planes = padded.flatten(0, 1)[None]  # (1, B * 3, H + , W + )
@@ -58,13 +58,21 @@ def _filter(x: Tensor, kernel: Tensor, border: str) -> Tensor:
     return F.conv2d(planes, weight, groups=planes.shape[1]).view_as(x)
 
 
-def _by_spectrum(padded: Tensor, kernel: Tensor) -> Tensor:
-    """The same by Fourier transforms, whose cost hardly grows with the kernel."""
+def by_spectrum(padded: Tensor, kernel: Tensor) -> Tensor:
+    """Convolve by Fourier transforms, whose cost hardly grows with the kernel.
+
+    Args:
+        padded: (B, C, H + K - 1, W + L - 1).
+        kernel: (K, L), or one for each image, (B, 1, K, L).
+
+    Returns:
+        (B, C, H, W).
+    """
     size = [next_fast_len(n, real=True) for n in padded.shape[2:]]
     spectrum = torch.fft.rfft2(padded, s=size)
     spectrum *= torch.fft.rfft2(kernel.to(padded), s=size)
     # What wraps around the border lands in the first rows and columns, which padding provides for.
-    first, last = [k - 1 for k in kernel.shape], padded.shape[2:]
+    first, last = [k - 1 for k in kernel.shape[-2:]], padded.shape[2:]
     out: Tensor = torch.fft.irfft2(spectrum, s=size)
     return out[:, :, first[0] : last[0], first[1] : last[1]]
 

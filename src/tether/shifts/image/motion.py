@@ -10,9 +10,12 @@ from torch.nn import functional as F
 
 from tether.shifts.draws import Draws
 from tether.shifts.image import tables
+from tether.shifts.image.blur import by_spectrum
 from tether.shifts.image.parts import in_parts
 from tether.shifts.on_pixels import on_pixels
 from tether.shifts.shift import Shift
+
+_MANY = 12  # steps; of more the sum is cheaper by Fourier transforms
 
 
 def half_gaussian(radius: int, sigma: float) -> Tensor:
@@ -53,8 +56,14 @@ def motion_blur(x: Tensor, radius: int, sigma: float, angle: Tensor) -> Tensor:
     down, right = ((step * along - 0.5).ceil().long() for along in (turn.sin(), turn.cos()))
     reach = len(weights) - 1
     padded = F.pad(x, (reach, reach, reach, reach), mode="replicate")
-    windows = padded.unfold(2, high, 1).unfold(3, wide, 1)  # (B, C, 2 reach + 1, 2 reach + 1, H, W), a view
     rows = torch.arange(len(x), device=x.device)
+    if len(weights) > _MANY:
+        kernel = x.new_zeros(len(x), 1, 2 * reach + 1, 2 * reach + 1)
+        # A convolution looks back where a step looks ahead; two steps may be rounded to one place.
+        places = (rows[:, None], torch.zeros_like(down), reach - down, reach - right)
+        kernel.index_put_(places, weights.to(x).expand(len(x), -1), accumulate=True)
+        return by_spectrum(padded, kernel)
+    windows = padded.unfold(2, high, 1).unfold(3, wide, 1)  # (B, C, 2 reach + 1, 2 reach + 1, H, W), a view
     out = torch.zeros_like(x)
     for i, weight in enumerate(weights.tolist()):
         out.add_(windows[rows, :, down[:, i] + reach, right[:, i] + reach], alpha=weight)
