@@ -20,7 +20,7 @@ from tether.models.model import Model
 from tether.progress import silenced
 from tether.run import on_model, start, suite_of
 from tether.shifts import Supplies
-from tether.supply import supplied, supplies_of, with_data_shifts
+from tether.supply import ready, supplies_of
 from tether.teachers.initial import initial_teacher
 from tether.training import Engine, Fitted, fit, frozen_runner
 
@@ -61,8 +61,7 @@ def estimate(config: Config, data: DataBundle, engine: Engine, loaded: Loaded) -
     trained yet is stood in for by the untrained model, which costs the same.
     """
     supplies = supplies_of(config, data, engine, loaded)
-    method = with_data_shifts(methods.build(config.method.name, config.method.options), data)
-    method = supplied(method, supplies)
+    method = ready(methods.build(config.method.name, config.method.options), data, supplies)
     suite = suite_of(config, data, supplies)
     total = config.train.total_steps(len(data.train))
     with silenced():
@@ -95,7 +94,7 @@ def _looks(method: Method) -> int:
 def _teacher_steps(
     source: Trained, config: Config, data: DataBundle, engine: Engine, supplies: Supplies
 ) -> Fitted:
-    method = supplied(with_data_shifts(methods.build(source.method, source.options), data), supplies)
+    method = ready(methods.build(source.method, source.options), data, supplies)
     return _steps(method, on_model(config, source.model or config.model.name, data), data, engine)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 
 from tether import shifts
 from tether.batch import Batch
-from tether.config import Config, load_config, presets
+from tether.config import load_config, presets
 from tether.data.inputs import read_inputs
 from tether.errors import RequestError
 from tether.models.load import load_backbone
@@ -18,7 +19,7 @@ from tether.models.model import Model
 from tether.progress import bar
 from tether.report.sheet import Panel, write_sheet
 from tether.run import ingredients, start
-from tether.shifts import AnyShift, Attack, Draws, Maker, Shift, Supplies
+from tether.shifts import AnyShift, Attack, Draws, Maker, Ready, Shift, Supplies
 from tether.supply import supplies_of
 
 SIDE = 128  # of pictures given as files
@@ -55,7 +56,7 @@ def preview(
     if samples < 1:
         raise RequestError(f"samples: expected at least 1, got {samples}")
     for severity in severities:
-        shifts.get("gaussian_noise").at(severity)  # refuses one out of range
+        shifts.check_severity("severities", severity)
     batch, scene = _samples(data, samples, overrides)
     modality = shifts.modality_of(batch)
     entries = _asked(only, modality)
@@ -82,17 +83,15 @@ def _samples(data: str, count: int, overrides: Sequence[str]) -> tuple[Batch, Sc
         bundle, engine, loaded = ingredients(config)
         # ID validation: a preview may be looked at while choosing, so it shows no test sample.
         rows = [i * len(bundle.id_val) // count for i in range(min(count, len(bundle.id_val)))]
-        return bundle.id_val.batch(rows), (
-            supplies_of(config, bundle, engine, loaded),
-            lambda: _model(config),
-        )
+
+        @cache
+        def model() -> Model:  # of its own backbone: the supplies' teacher has another
+            made = start("probe", load_backbone(config.model), bundle, config.seed, engine)
+            return made.to(engine.device).eval()
+
+        return bundle.id_val.batch(rows), (supplies_of(config, bundle, engine, loaded), model)
     inputs = read_inputs([data], None, SIDE)
     return inputs.batch(range(min(count, len(inputs)))), None
-
-
-def _model(config: Config) -> Model:
-    data, engine, _ = ingredients(config)
-    return start("probe", load_backbone(config.model), data, config.seed, engine).to(engine.device).eval()
 
 
 def _asked(only: Sequence[Any] | None, modality: str) -> list[Entry]:
@@ -112,25 +111,29 @@ def _asked(only: Sequence[Any] | None, modality: str) -> list[Entry]:
 def _panel(entry: Entry, batch: Batch, levels: tuple[int, ...], scene: Scene | None) -> Panel:
     about = f"family {entry.family}, {shifts.role_of(entry) or 'any role'}"
     try:
-        shift = shifts.get(entry.name) if isinstance(entry, Maker) else entry
+        shift = _built(shifts.get(entry.name) if isinstance(entry, Maker) else entry, scene)
         views = tuple(_view(shift, batch, level, scene).x for level in levels)
     except RequestError as e:  # an option that only the user can give, or a shift that needs a config
         return Panel(entry.name, about, entry.summary, skipped=str(e))
     return Panel(entry.name, about, entry.summary, levels, views)
 
 
-def _view(shift: AnyShift, batch: Batch, level: int, scene: Scene | None) -> Batch:
+def _built(shift: AnyShift, scene: Scene | None) -> Ready:
     if isinstance(shift, Shift):
-        return shift(batch, level, Draws(0))
+        return shift
     if scene is None:
         raise RequestError("it is built from training data or made against a model; preview a config")
+    return shift.prepared(scene[0])
+
+
+def _view(shift: Ready, batch: Batch, level: int, scene: Scene | None) -> Batch:
+    if not isinstance(shift, Attack):
+        return shift(batch, level, Draws(0))
+    assert scene is not None  # an attack was built with one
     supplies, model = scene
-    ready = shift.prepared(supplies)
-    if not isinstance(ready, Attack):
-        return ready(batch, level, Draws(0))
-    attacked, teacher = model(), supplies.teacher("initial")
+    teachers = {"initial": supplies.teacher("initial")}
     with torch.no_grad():
-        out = ready.at(level)(batch.to(supplies.device), attacked, {"initial": teacher}, Draws(0))
+        out = shift.at(level)(batch.to(supplies.device), model(), teachers, Draws(0))
     if out.space != "raw":
         raise RequestError("it changes a model's embeddings, which cannot be read by people")
     return out.to("cpu")

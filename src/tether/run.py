@@ -38,8 +38,8 @@ from tether.prediction import Predict, rule_of, write_rule
 from tether.progress import Bar, bar, say
 from tether.report.card import write_card
 from tether.report.runs import read_run
-from tether.shifts import Supplies, modality_of
-from tether.supply import all_seen, check_budgets, supplied, supplies_of, with_data_shifts
+from tether.shifts import Supplies, modality_in
+from tether.supply import all_seen, check_budgets, ready, supplied, supplies_of, with_data_shifts
 from tether.teachers import Ingredient, Making, Teacher, bind, prepare, with_reference
 from tether.teachers import ingredients as other_trainings
 from tether.training import Engine, Fitted, fit
@@ -193,7 +193,7 @@ def making(
             "data": data.fingerprint,
         },
         judge=make_judge(methods.softmax_main, suite.validation, engine, config.evaluate.batch_size),
-        ready=lambda method: supplied(with_data_shifts(method, data), supplies),
+        ready=lambda method: ready(method, data, supplies),
         train_shifts=data.train_shifts,
         id_val=data.id_val,
         part=part,
@@ -203,7 +203,7 @@ def making(
 
 def on_model(config: Config, name: str, data: DataBundle) -> Config:
     """The config with another model: by name, or "small" for the small packaged one of the data's kind."""
-    name = SMALL[modality_of(data.train.batch([0]))] if name == "small" else name
+    name = SMALL[modality_in(data.train)] if name == "small" else name
     return (
         config if name == config.model.name else config.model_copy(update={"model": ModelConfig(name=name)})
     )

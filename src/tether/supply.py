@@ -27,7 +27,7 @@ from tether.shifts import (
     View,
     members_of,
     mixture,
-    modality_of,
+    modality_in,
     prepared_view,
 )
 from tether.training import Engine, frozen_runner
@@ -72,7 +72,7 @@ def supplies_of(config: Config, data: DataBundle, engine: Engine, loaded: Loaded
 
 def with_data_shifts(method: Method, data: DataBundle) -> Method:
     """The method with the data's own train shifts where it names none, else with those usual for it."""
-    modality = modality_of(data.train.batch([0]))
+    modality = modality_in(data.train)
 
     def settled(view: View) -> View:
         if not isinstance(view, Mixture) or view.shifts is not None:
@@ -91,7 +91,7 @@ def seen_in_training(method: Method, data: DataBundle) -> tuple[AnyShift, ...]:
     Raises:
         RequestError: an attack asks a teacher that the method has not, or one that cannot follow it.
     """
-    modality = modality_of(data.train.batch([0]))
+    modality = modality_in(data.train)
     found = {s.name: s for view in method.views.values() for s in members_of(view, modality)}
     for shift in found.values():
         if isinstance(shift, Attack):
@@ -133,6 +133,11 @@ def supplied(method: Method, supplies: Supplies) -> Method:
     return replace(method, views=views, terms=tuple(term.prepared(supplies) for term in method.terms))
 
 
+def ready(method: Method, data: DataBundle, supplies: Supplies) -> Method:
+    """The method as it can train: with the data's shifts, everything built."""
+    return supplied(with_data_shifts(method, data), supplies)
+
+
 def check_budgets(
     method: Method, run: Callable[..., Output], examples: Examples, device: torch.device
 ) -> None:
@@ -145,7 +150,7 @@ def check_budgets(
         device: of the models.
     """
     rows = range(min(len(examples), BUDGET_SAMPLES))
-    modality = modality_of(examples.batch([0]))
+    modality = modality_in(examples)
     for view in method.views.values():
         mixed = view if isinstance(view, Mixture) else None
         worst = max(mixed.severities) if mixed else 0

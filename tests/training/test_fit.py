@@ -30,7 +30,9 @@ RDFT_LIKE = Method(
 )
 
 
-def train(folder: Path, method: Method = RDFT_LIKE, steps: int = 12, fingerprint: str = "f", **recipe):
+def train(
+    folder: Path, method: Method = RDFT_LIKE, steps: int = 12, fingerprint: str = "f", judge=None, **recipe
+):
     torch.manual_seed(0)
     model = tiny_model()
     groups = method.tuning.apply(model)
@@ -38,7 +40,7 @@ def train(folder: Path, method: Method = RDFT_LIKE, steps: int = 12, fingerprint
     config = TrainConfig(**{"steps": steps, "batch_size": 16, "checkpoint_every": 5, **recipe})
     fitted = fit(
         model, method, groups, ListExamples(tiny_batch(40)), teachers, config, Engine("fp32"), 3, folder,
-        fingerprint, "tiny",
+        fingerprint, "tiny", judge,
     )  # fmt: skip
     return model, fitted
 

@@ -14,11 +14,9 @@ from tether.finish import Scores
 from tether.finish.average import ema, swa
 from tether.objective import Term
 from tether.objective.controller import id_floor, primal_dual
-from tether.teachers import bind
-from tether.training import Engine, TrainConfig, fit
 from tether.training.fit import Fitted
-from tiny import ListExamples, tiny_batch, tiny_model
 from training.test_fit import RDFT_LIKE, weights
+from training.test_fit import train as fit_tiny
 
 
 def scripted(scores):
@@ -34,16 +32,7 @@ def scripted(scores):
 
 
 def train(folder: Path, method, judge, steps=20, **recipe) -> tuple[torch.nn.Module, Fitted]:
-    torch.manual_seed(0)
-    model = tiny_model()
-    groups = method.tuning.apply(model)
-    teachers = {n: t.run for n, t in bind(method, model, {}).items()}
-    config = TrainConfig(**{"steps": steps, "batch_size": 16, "checkpoint_every": 1, **recipe})
-    fitted = fit(
-        model, method, groups, ListExamples(tiny_batch(40)), teachers, config, Engine("fp32"), 3, folder,
-        "f", "tiny", judge,
-    )  # fmt: skip
-    return model, fitted
+    return fit_tiny(folder, method, steps, judge=judge, checkpoint_every=1, **recipe)
 
 
 def looks(folder: Path) -> list[dict]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from tether.batch import Batch
 from tether.data import DataBundle, Examples
 from tether.errors import RequestError
 from tether.evaluation.headline import ADVERSARIAL, SYNTHETIC
-from tether.shifts import AnyShift, Attack, Draws, Ready, Role, Supplies
+from tether.shifts import AnyShift, Attack, Draws, Ready, Supplies
 
 # Test sets are the same for every method, training seed and machine.
 EVALUATION_SEED = 0
@@ -71,16 +71,15 @@ class Suite:
     def seen(self, trained: Sequence[AnyShift]) -> frozenset[str]:
         """Names of the tested sets whose shift has a family that training saw, and of what it saw."""
         families = {s.family for s in trained}
-        tested = {s.name for s in self.tests if _family(s) in families}
+        tested = {name for name, shift in _shifts_under(self.tests).items() if shift.family in families}
         return frozenset(tested | {s.name for s in trained})
 
 
-def _family(evalset: EvalSet) -> str | None:
-    """Of its shift, also where the set was stored under a shift we know by name."""
-    if evalset.shift is not None:
-        return evalset.shift.family
-    known = {s.name: s.family for s in shifts.all_shifts()}
-    return known.get(evalset.name) if evalset.kind == SYNTHETIC else None
+def _shifts_under(sets: Sequence[EvalSet]) -> dict[str, AnyShift]:
+    """Set name -> its shift, also where the set was stored under a shift we know by name."""
+    known = {s.name: s for s in shifts.all_shifts()}
+    stored = {s.name: known[s.name] for s in sets if s.kind == SYNTHETIC and s.name in known}
+    return {**stored, **{s.name: s.shift for s in sets if s.shift is not None}}
 
 
 def first(examples: Examples, limit: int | None) -> Examples:
@@ -91,13 +90,13 @@ def first(examples: Examples, limit: int | None) -> Examples:
 
 
 def shifts_of(
-    bundle: DataBundle, role: Role, chosen: Sequence[Any] | None, supplies: Supplies
+    bundle: DataBundle, role: Literal["val", "test"], chosen: Sequence[Any] | None, supplies: Supplies
 ) -> tuple[Ready, ...]:
     """The synthetic shifts of a role: as asked, else the data's own, else the defaults for such samples."""
-    own = {"train": bundle.train_shifts, "val": bundle.val_shifts, "test": bundle.test_shifts}[role]
     if chosen is None:
-        modality = shifts.modality_of(bundle.id_test.batch([0]))
-        chosen = own if own is not None else shifts.default_names(role, modality)
+        chosen = bundle.val_shifts if role == "val" else bundle.test_shifts
+    if chosen is None:
+        chosen = shifts.default_names(role, shifts.modality_in(bundle.id_test))
     return tuple(s.prepared(supplies) for s in shifts.resolve(chosen))
 
 
@@ -177,10 +176,5 @@ def check_request(suite: Suite, trained: Sequence[AnyShift], allow_seen: bool) -
         if not evalset.asks_model:
             evalset.batch([0])
 
-    def synthetic(sets: Sequence[EvalSet]) -> list[AnyShift]:
-        known = {s.name for s in shifts.all_shifts()}
-        stored = [s.name for s in sets if s.kind == SYNTHETIC and s.shift is None and s.name in known]
-        made = {s.name: s.shift for s in sets if s.shift is not None}
-        return [*made.values(), *(shifts.get(name) for name in dict.fromkeys(stored))]
-
-    shifts.check_roles(trained, synthetic(suite.validation), synthetic(suite.tests), allow_seen=allow_seen)
+    val, test = (list(_shifts_under(sets).values()) for sets in (suite.validation, suite.tests))
+    shifts.check_roles(trained, val, test, allow_seen=allow_seen)

@@ -26,6 +26,7 @@ from tether.data.weights import weights
 from tether.files import cache_dir
 from tether.models import mean_export
 from tether.models.cls_export import TANH_SCALE
+from tether.models.matching import symmetric_info_nce
 from tether.progress import bar
 
 SIDE = 112  # pixels: 64 patches; M_0 is worth something there (docs/results)
@@ -108,19 +109,14 @@ def text_features(whole: Any, text_source: Path, names: Sequence[str]) -> Tensor
 
 
 def contrastive(image: Tensor, text: Tensor, scale: Tensor) -> Tensor:
-    """Symmetric InfoNCE, (B, D) x (B, D) -> scalar; pairs of the same text are positives, not negatives.
+    """Symmetric InfoNCE of pictures and their names, (B, D) x (B, D) -> scalar.
 
     Args:
         image: normalised image features.
         text: normalised text features.
         scale: inverse temperature.
     """
-    logits = scale * image @ text.T  # (B, B)
-    same = (text @ text.T > 1 - 1e-5).float()
-    target = same / same.sum(1, keepdim=True)
-    by_image = -(target * logits.log_softmax(1)).sum(1).mean()
-    by_text = -(target * logits.T.log_softmax(1)).sum(1).mean()
-    return (by_image + by_text) / 2
+    return symmetric_info_nce(scale * image @ text.T)
 
 
 def tune(whole: Any, pictures: Tensor, texts: Tensor, epochs: int) -> None:

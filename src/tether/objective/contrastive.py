@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from tether.batch import NO_LABEL
+from tether.models.matching import symmetric_info_nce
 from tether.models.model import MAIN
 from tether.objective.forwards import CLEAN, Forwards
 from tether.objective.terms import Term
@@ -23,8 +23,7 @@ def info_nce(logits: Tensor, labels: Tensor, positives: bool = False) -> Tensor:
         labels: (N,); a picture without a label has no caption and is left out.
         positives: the captions of all pictures of its class are right for a picture, their probabilities
             added, -log sum p. Else only its own is, and the equal ones of its class mates are negatives, as
-            published. (A target shared evenly among class mates would change nothing: as their captions are
-            equal, the published loss has that very value.)
+            published (`symmetric_info_nce`).
 
     Returns:
         The mean of both directions; 0 where no picture has a label. With n pictures, all of one class, at
@@ -40,8 +39,7 @@ def info_nce(logits: Tensor, labels: Tensor, positives: bool = False) -> Tensor:
         return logits.sum() * 0.0
     pairs = logits[:, labels]  # (N, N), pictures x captions
     if not positives:
-        own = torch.arange(len(labels), device=pairs.device)
-        return (F.cross_entropy(pairs, own) + F.cross_entropy(pairs.T, own)) / 2
+        return symmetric_info_nce(pairs)
     others = labels[:, None] != labels[None, :]
     both = [p.log_softmax(1).masked_fill(others, -torch.inf).logsumexp(1) for p in (pairs, pairs.T)]
     return -(both[0].mean() + both[1].mean()) / 2

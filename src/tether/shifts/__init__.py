@@ -13,7 +13,7 @@ from tether.shifts.recipe import AnyShift, Ready, Recipe
 from tether.shifts.registry import Spec, all_shifts, catalogue, get, resolve
 from tether.shifts.roles import Role, check_roles, default_names, role_of
 from tether.shifts.several import several
-from tether.shifts.shift import SEVERITIES, Modality, Shift, modality_of
+from tether.shifts.shift import SEVERITIES, Modality, Shift, check_severity, modality_in, modality_of
 from tether.shifts.supplies import Supplies
 from tether.shifts.text.effect import changes_anything, share_changed
 from tether.shifts.text.glossary import glossary
@@ -39,12 +39,14 @@ __all__ = [
     "catalogue",
     "changes_anything",
     "check_roles",
+    "check_severity",
     "default_names",
     "either",
     "get",
     "glossary",
     "members_of",
     "mixture",
+    "modality_in",
     "modality_of",
     "on_pixels",
     "on_strings",

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from tether.batch import NO_LABEL, Batch
+from tether.data import Examples
 from tether.errors import RequestError
 from tether.shifts.draws import Draws
 from tether.shifts.supplies import Supplies
@@ -31,6 +32,11 @@ def modality_of(batch: Batch) -> Modality:
             "apply shifts before the backbone's embed"
         )
     return "image" if isinstance(batch.x, Tensor) else "text"
+
+
+def modality_in(examples: Examples) -> Modality:
+    """Say what a set of samples holds, by its first one."""
+    return modality_of(examples.batch([0]))
 
 
 def check_severity(name: str, severity: int) -> None:

@@ -110,7 +110,9 @@ def fit(
         if at.notes:
             watch.load(at.notes, extra, engine.device)
         if average is not None:
-            average.load({n.removeprefix("average/"): t for n, t in extra.items() if "average/" in n})
+            average.load(
+                {n.removeprefix("average/"): t for n, t in extra.items() if n.startswith("average/")}
+            )
     log.cut(folder / "log.jsonl", start)
     watch.cut(start)
     student = engine.prepare(model)

@@ -25,7 +25,7 @@ from tether.shifts.maker import Maker
 from tether.shifts.places import places
 from tether.shifts.rank_band import ranked
 from tether.shifts.recipe import Recipe
-from tether.shifts.shift import Shift, modality_of
+from tether.shifts.shift import Shift, modality_in
 from tether.shifts.supplies import Supplies
 
 _SUMMARY = "rewritten by a language model in another style, with the meaning filtered"
@@ -98,7 +98,7 @@ def generated(
         raise RequestError("shift.key_env: only a server takes a key; give its base_url, or leave it out")
 
     def build(supplies: Supplies) -> Shift:
-        if modality_of(supplies.train.batch([0])) != "text":
+        if modality_in(supplies.train) != "text":
             raise RequestError("generated: expected texts, the data are images; use it for texts")
         known = model_id(model, revision) if base_url is None else f"{base_url}|{model}"
         tasks = planned(supplies.train, asked, per_text, limit, known, sampling)

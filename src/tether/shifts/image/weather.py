@@ -7,14 +7,13 @@ from torch import Tensor
 
 from tether.shifts.draws import Draws
 from tether.shifts.image import tables
+from tether.shifts.image.luma import luma
 from tether.shifts.image.motion import motion_blur
 from tether.shifts.image.parts import in_parts
 from tether.shifts.image.plasma import plasma, relief_noise
 from tether.shifts.image.zoom import enlarge, needed
 from tether.shifts.on_pixels import on_pixels
 from tether.shifts.shift import Shift
-
-_LUMA = (0.299, 0.587, 0.114)  # grey from red, green and blue, ITU-R BT.601
 
 
 def _fog(x: Tensor, severity: int, ids: Tensor, draws: Draws) -> Tensor:
@@ -45,8 +44,7 @@ def _snow(x: Tensor, severity: int, ids: Tensor, draws: Draws) -> Tensor:
     angle = draws.uniform(ids, (), "angle") * 90 - 135
     flakes = motion_blur(flakes, radius, sigma, angle)  # (B, 1, H, W)
 
-    grey = (x * x.new_tensor(_LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)
-    whitened = torch.maximum(x, grey * 1.5 + 0.5)
+    whitened = torch.maximum(x, luma(x) * 1.5 + 0.5)
     return torch.lerp(whitened, x, keep) + (flakes + flakes.flip(2, 3))
 
 

@@ -20,7 +20,7 @@ from tether.shifts.recipe import Recipe
 from tether.shifts.retrieved.mmr import NONE
 from tether.shifts.retrieved.neighbours import Neighbours, Rules, neighbours, said
 from tether.shifts.retrieved.search import check_faiss
-from tether.shifts.shift import Shift, modality_of
+from tether.shifts.shift import Shift, modality_in, modality_of
 from tether.shifts.supplies import Supplies
 
 _SUMMARY = "a near item of an unlabelled pool; for losses without labels"
@@ -78,7 +78,7 @@ def retrieved(
         found = read_pool(pool)
         if isinstance(sample.x, Tensor):
             found = found.at(sample.x.shape[-1])
-        if (held := modality_of(found.examples.batch([0]))) != kind:
+        if (held := modality_in(found.examples)) != kind:
             raise RequestError(
                 f"retrieved: expected a pool of {kind}s, as the data are, got {held}s; name another pool"
             )

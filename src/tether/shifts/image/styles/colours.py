@@ -6,22 +6,17 @@ import torch
 from torch import Tensor
 
 from tether.shifts.draws import Draws
+from tether.shifts.image.luma import luma
 from tether.shifts.image.styles.hsv import rotate_hue
 from tether.shifts.on_pixels import on_pixels
 from tether.shifts.shift import Shift
 
-_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 _GREY = (0.2, 0.4, 0.6, 0.8, 1.0)  # part of the way to luma, at severities 1..5
 _TURN = (0.1, 0.2, 0.3, 0.4, 0.5)  # largest turn of the hue, in full circles
 _MIX = (0.2, 0.4, 0.6, 0.8, 1.0)  # part of the way to exchanged channels
 _LEVELS = (12, 8, 6, 4, 3)  # kept per channel
 # Every order of three channels but their own: three exchange a pair, two move all.
 _ORDERS = ((1, 0, 2), (2, 1, 0), (0, 2, 1), (1, 2, 0), (2, 0, 1))
-
-
-def luma(x: Tensor) -> Tensor:
-    """Brightness as television weighs it: (B, 3, H, W) to (B, 1, H, W)."""
-    return (x * x.new_tensor(_LUMA).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
 
 
 def exchange(x: Tensor, order: Tensor, weight: float) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tether.shifts.draws import Draws
-from tether.shifts.image.styles.colours import luma
+from tether.shifts.image.luma import luma
 from tether.shifts.on_pixels import on_pixels
 from tether.shifts.shift import Shift
 
