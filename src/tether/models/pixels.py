@@ -53,7 +53,8 @@ class Pixels:
             size = (self.side, self.side)
             x = nn.functional.interpolate(x, size=size, mode="bilinear", antialias=True, align_corners=False)
         mean, std = (torch.tensor(v, device=x.device).view(1, 3, 1, 1) for v in (self.mean, self.std))
-        return (x - mean) / std
+        # Channels last: on a CPU the convolutions of a small network take about half the time.
+        return ((x - mean) / std).contiguous(memory_format=torch.channels_last)
 
     def embed(self, batch: Batch, family: str, device: torch.device) -> Batch:
         """A raw batch to normalised pixels; one already normalised for this family passes.

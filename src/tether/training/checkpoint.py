@@ -97,10 +97,8 @@ def restore(
                     parameter.copy_(f.get_tensor(f"value/{name}"))
                     state = {m: f.get_tensor(f"{m}/{name}") for m in _MOMENTS if f"{m}/{name}" in names}
                     if state:
-                        # AdamW keeps its step count on the host, the moments beside the parameter.
-                        optimizer.state[parameter] = {
-                            m: t if m == "step" else t.to(parameter.device) for m, t in state.items()
-                        }
+                        # The fused AdamW keeps its step count beside the parameter, as its moments.
+                        optimizer.state[parameter] = {m: t.to(parameter.device) for m, t in state.items()}
             extra = {n.removeprefix("extra/"): f.get_tensor(n) for n in names if n.startswith("extra/")}
     except (SafetensorError, KeyError, ValueError) as e:
         raise RequestError(f"the checkpoint {path} cannot be read ({e}). {mend}") from e
