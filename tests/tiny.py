@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -129,6 +130,10 @@ class ListExamples:
 
     def batch(self, rows: Sequence[int]) -> Batch:
         return self.held.take(list(rows))
+
+    def sizes(self) -> Any:
+        x = self.held.x
+        return np.asarray([len(text) for text in x]) if isinstance(x, tuple) else None
 
     def subset(self, rows: Sequence[int]) -> ListExamples:
         return ListExamples(self.held.take(list(rows)))

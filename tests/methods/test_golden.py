@@ -77,7 +77,7 @@ def curve(name: str, kind: str, tmp: Path) -> list[float]:
         n: initial_teacher(model, method.tuning) if isinstance(s, Initial) else frozen_runner(other)
         for n, s in method.teachers.items()
     }
-    recipe = TrainConfig(steps=STEPS, batch_size=16, lr=lr)
+    recipe = TrainConfig(group_lengths=False, steps=STEPS, batch_size=16, lr=lr)
     fit(
         model,
         method,

@@ -7,8 +7,10 @@ import subprocess
 import sys
 import threading
 import time
+from itertools import chain
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -19,7 +21,7 @@ from tether.methods import Initial, Method
 from tether.objective import Term, activation, ce, features, robust
 from tether.teachers import bind
 from tether.training import Engine, TrainConfig, fit
-from tether.training.order import step_indices
+from tether.training.order import WINDOW, Order, step_indices
 from tiny import ListExamples, darker, tiny_batch, tiny_model
 
 RDFT_LIKE = Method(
@@ -69,6 +71,22 @@ def test_an_epoch_sees_every_sample_once() -> None:
     assert len(step_indices(0, 5, 64, seed=1)) == 5
     straddling = step_indices(2, 20, 8, seed=1)
     assert len(straddling) == 8
+
+
+def test_texts_of_like_length_share_a_batch_and_none_is_seen_more_often() -> None:
+    sizes = np.random.default_rng(0).integers(1, 500, size=100)
+    order = Order(100, 4, 3, sizes)
+    seen = [order.rows(step) for step in range(2 * WINDOW)]
+    plain = [step_indices(step, 100, 4, 3) for step in range(2 * WINDOW)]
+    for k in (0, WINDOW):  # the same samples in each window, in other batches
+        assert sorted(chain(*seen[k : k + WINDOW])) == sorted(chain(*plain[k : k + WINDOW]))
+    spread = [np.ptp(sizes[rows]) for rows in seen]
+    assert np.mean(spread) < 0.2 * np.mean([np.ptp(sizes[rows]) for rows in plain])
+    # A resumed run asks for a later step first; batches do not come sorted by length.
+    assert Order(100, 4, 3, sizes).rows(WINDOW + 3) == seen[WINDOW + 3]
+    means = [sizes[rows].mean() for rows in seen[:WINDOW]]
+    assert means != sorted(means)
+    assert Order(100, 4, 3).rows(5) == plain[5]
 
 
 def test_interrupt_saves_and_the_same_call_goes_on_exactly(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import datasets
 
 Ints = NDArray[np.int64]
+CHUNK = 10_000
 
 
 @final
@@ -79,6 +80,16 @@ class Examples:
             ids=torch.from_numpy(self.ids[index]),
             group=None if self.groups is None else torch.from_numpy(self.groups[index]),
         )
+
+    def sizes(self) -> Ints | None:
+        """How long each example is, (N,): the characters of a text; None for pictures, all of one size."""
+        if not self.read.varies:
+            return None
+        found = []
+        for start in range(0, len(self), CHUNK):  # a memory-mapped table is never in memory as a whole
+            part = self.rows.select(range(start, min(start + CHUNK, len(self))))
+            found.append(self.read.lengths(column(part, self.read.column)))
+        return np.concatenate(found) if found else np.zeros(0, np.int64)
 
     def subset(self, indices: Sequence[int] | Ints) -> Examples:
         """The set of these examples, in this order; ids stay theirs."""

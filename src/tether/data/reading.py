@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from torch import Tensor
 
@@ -40,6 +41,13 @@ class Read(Protocol):
     def decodes(self) -> bool:
         """Whether reading a value takes long enough to be worth a thread."""
 
+    @property
+    def varies(self) -> bool:
+        """Whether some samples take more work than others (texts, by their length)."""
+
+    def lengths(self, values: Sequence[object]) -> NDArray[np.int64]:
+        """How long each value is, (B,), in units of its own."""
+
     def digest(self, value: object) -> bytes:
         """16 bytes that tell this value's content from others; raises UnreadableError."""
 
@@ -60,6 +68,11 @@ class Texts:
     column: str
     size: None = None
     decodes: Literal[False] = False
+    varies: Literal[True] = True
+
+    def lengths(self, values: Sequence[object]) -> NDArray[np.int64]:
+        """Characters."""
+        return np.asarray([len(_string(value)) for value in values], np.int64)
 
     def digest(self, value: object) -> bytes:  # noqa: D102 (said by Read)
         return hashlib.blake2b(_string(value).encode("utf-8", "surrogatepass"), digest_size=16).digest()
@@ -90,6 +103,11 @@ class Pictures:
     root: Path
     size: int | None = None
     decodes: Literal[True] = True
+    varies: Literal[False] = False
+
+    def lengths(self, values: Sequence[object]) -> NDArray[np.int64]:
+        """All alike: they are resized to one side."""
+        return np.ones(len(values), np.int64)
 
     def digest(self, value: object) -> bytes:
         """Digest of the decoded pixels, so the same picture in another file format counts as the same."""

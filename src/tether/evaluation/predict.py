@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
-import numpy.typing as npt
 import torch
+from numpy.typing import NDArray
 
 from tether.batch import Batch
 from tether.data import Examples, project
@@ -18,7 +18,7 @@ from tether.progress import Bar
 from tether.shifts import Attack, Draws, Mixture, View
 from tether.training import Engine
 
-Probabilities = npt.NDArray[np.float32]
+Probabilities = NDArray[np.float32]
 HELD_VALUES = 2**26  # a quarter of a gigabyte of pixels a validation set
 
 
@@ -33,14 +33,22 @@ def predict_set(
     """(N, C) probabilities in the order of the set; the model runs once a batch, in eval mode."""
     model.eval()
     found = predict_batches(model, rule, batches(evalset, batch_size, model), engine, progress)
-    return project(found, evalset.answer).astype(np.float32)
+    ordered = np.empty_like(found)
+    ordered[order_of(evalset)] = found
+    return project(ordered, evalset.answer).astype(np.float32)
+
+
+def order_of(evalset: EvalSet) -> NDArray[np.int64]:
+    """The rows in the order they are run: the longest texts first, so that a batch is hardly padded."""
+    sizes = evalset.examples.sizes()
+    return np.arange(len(evalset.examples)) if sizes is None else np.argsort(-sizes, kind="stable")
 
 
 def batches(evalset: EvalSet, batch_size: int, model: Model | None = None) -> Iterator[Batch]:
-    """The set in order, a batch at a time; an attack is made against the model."""
-    total = len(evalset.examples)
-    for start in range(0, total, batch_size):
-        yield evalset.batch(range(start, min(start + batch_size, total)), model)
+    """The set a batch at a time, rows as `order_of` says; an attack is made against the model."""
+    rows = order_of(evalset)
+    for start in range(0, len(rows), batch_size):
+        yield evalset.batch(rows[start : start + batch_size].tolist(), model)
 
 
 def predict_batches(
@@ -121,7 +129,7 @@ def make_judge(
         settled = rule if seen is None else rule.settled(model, seen(model))
         for evalset in sets:
             probabilities = predict_batches(model, settled, source(evalset, model), engine)
-            hits.append(float((probabilities.argmax(1) == evalset.examples.labels).mean()))
+            hits.append(float((probabilities.argmax(1) == evalset.examples.labels[order_of(evalset)]).mean()))
         if each is not None:
             each()
         ood = float(np.mean(hits[1:])) if len(hits) > 1 else None

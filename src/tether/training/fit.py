@@ -26,7 +26,7 @@ from tether.training import checkpoint, log
 from tether.training.checkpoint import Progressed
 from tether.training.device import Engine
 from tether.training.memory import peak_bytes, reset_peak
-from tether.training.order import step_indices
+from tether.training.order import Order
 from tether.training.recipe import TrainConfig
 from tether.training.stop import stop_on_signal
 from tether.training.watch import Watch
@@ -117,6 +117,8 @@ def fit(
     watch.cut(start)
     student = engine.prepare(model)
     model.train()
+    sizes = examples.sizes() if recipe.group_lengths else None
+    order = Order(len(examples), recipe.batch_size, seed, sizes)
     durations: list[float] = []
     plan: Plan | None = None
     every = max(1, total // LOGGED_ROWS)
@@ -125,8 +127,7 @@ def fit(
         progress.advance(start)
         for step in range(start, last):
             tick = time.monotonic()
-            rows = step_indices(step, len(examples), recipe.batch_size, seed)
-            batch = examples.batch(engine.share(rows)).to(engine.device)
+            batch = examples.batch(engine.share(order.rows(step))).to(engine.device)
             micro = _split(batch, recipe.accumulate)
             if plan is None:
                 plan = _trace(micro[0], method, student, teachers, model, Draws(seed, step), taps, began_at)

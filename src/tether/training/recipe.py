@@ -28,6 +28,8 @@ class TrainConfig(BaseModel):
             validation, or ID validation where there is no other.
         validate_every: steps between two looks; null takes the controller's interval, or ten looks a run.
             Without patience and without a controller nobody looks.
+        group_lengths: texts of like length share a batch, so that little of it is padding; pictures are all
+            of one size and keep the plain order.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -45,6 +47,7 @@ class TrainConfig(BaseModel):
     checkpoint_every: int = Field(default=100, ge=1)
     patience: int | None = Field(default=None, ge=1)
     validate_every: int | None = Field(default=None, ge=1)
+    group_lengths: bool = True
 
     def total_steps(self, samples: int) -> int:
         """Optimiser steps over a training set of this size; a last short batch counts."""
