@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from tether import __version__, cli_shifts
+from tether import __version__, cli_proof, cli_shifts
 from tether.errors import Interrupted, RequestError, nearest
 
 app = typer.Typer(
@@ -284,6 +284,9 @@ def data_prepare(
     load_backbone(load_config(name).model)
     OUT.print(f"{name} is ready in {folder}", soft_wrap=True)
     _next([f"tether doctor {name}", f"tether compare {name} --methods finetune,rdft --seeds 1"])
+
+
+cli_proof.register(app)
 
 
 def _finish(summary: Any, as_json: bool, following: Sequence[str], folder: Path) -> None:

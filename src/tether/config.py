@@ -16,6 +16,7 @@ from tether import methods
 from tether.data import DataConfig
 from tether.data.config_parts import ShiftSpec
 from tether.errors import RequestError, nearest
+from tether.methods.leave_out import check_part
 from tether.models.config import ModelConfig
 from tether.training.recipe import TrainConfig
 
@@ -60,6 +61,10 @@ class MethodConfig(_Part):
 class Config(_Part):
     """Everything one run depends on.
 
+    Attributes:
+        without: parts of the method left out, such as term.feature, teacher.task, shift.augmix or finish;
+            what `tether ablate` does (METHODS 1.13).
+
     Example:
         >>> load_config("digits", ["method=lora", "train.steps=10"]).train.steps
         10
@@ -72,6 +77,12 @@ class Config(_Part):
     evaluate: EvaluateConfig = EvaluateConfig()
     seed: int = Field(default=0, ge=0)
     output: str | None = None
+    without: tuple[str, ...] = ()
+
+    @field_validator("without")
+    @classmethod
+    def _parts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(sorted({check_part(part) for part in value}))
 
     @model_validator(mode="before")
     @classmethod
@@ -100,6 +111,8 @@ class Config(_Part):
         """The resolved config as it is written to YAML."""
         raw = self.model_dump(mode="json")
         raw["method"] = {"name": self.method.name, **raw["method"]["options"]}
+        if not self.without:  # so that configs of before this key mean what they meant
+            raw.pop("without")
         if self.data.preset is not None:  # a key that is given, even null, overrides the preset's own
             raw["data"] = self.data.model_dump(mode="json", exclude_unset=True)
         return raw
@@ -115,7 +128,8 @@ class Config(_Part):
         """Method and seed, and what was changed in the method, in a form fit for a folder."""
         defaults = methods.options(self.method.name, {})
         changed = [f"{k}-{v}" for k, v in self.method.options.items() if v != defaults.get(k)]
-        parts = [self.method.name, *changed, f"s{self.seed}"]
+        less = [f"without-{part}" for part in self.without]
+        parts = [self.method.name, *changed, *less, f"s{self.seed}"]
         return "_".join("".join(c if c.isalnum() or c in ".-" else "-" for c in p) for p in parts)
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from tether import methods
 from tether.batch import Batch
+from tether.errors import RequestError
 from tether.finish import trained_state
 from tether.methods import Initial, Method, Saved, Trained
 from tether.models.backbone import tapped
@@ -28,6 +29,7 @@ from tether.tune import Groups
 
 BLOCKS, WIDTH, SAMPLES = 12, 16, 16
 REFERENCE = "finetune"  # what costs are relative to
+TEACHER = "teacher"  # what a plan calls one, before its name
 
 
 @dataclass(frozen=True)
@@ -81,14 +83,49 @@ def _cost_of(method: Method) -> Cost:
     return Cost(_trains(method, groups, list(own.values())), _teachers(method), step, before)
 
 
-def _step(method: Method, model: Model, own: list[nn.Parameter]) -> float:
-    teachers: dict[str, Runner] = {
+def teachers_asked(method: Method) -> dict[str, frozenset[str]]:
+    """Which teachers each term with a weight asks, by running it once on the small network.
+
+    A term that cannot run there (it needs a text tower, or constants of the user's data) counts as asking
+    all of them.
+
+    Example:
+        >>> sorted(teachers_asked(methods.build("hybrid_kd", {}))["robust"])
+        ['initial']
+    """
+    everyone = frozenset(method.teachers)
+    active = [term for term in method.terms if term.weight != 0]
+    with silenced():
+        model = _network()
+        try:
+            method.tuning.apply(model)
+        except RequestError:
+            return dict.fromkeys((term.name for term in active), everyone)
+        teachers = _stand_ins(method, model)
+        found = {}
+        for term in active:
+            forwards = _forwards(method, model, teachers, _batch())
+            try:
+                with torch.no_grad():
+                    term.loss(forwards)
+            except Exception:  # whatever stops it there: it is then not known what it asks
+                found[term.name] = everyone
+                continue
+            who = forwards.traced.asked
+            found[term.name] = frozenset(n.removeprefix(f"{TEACHER}:") for n in who if n != STUDENT)
+    return found
+
+
+def _stand_ins(method: Method, model: Model) -> dict[str, Runner]:
+    return {
         name: initial_teacher(model, method.tuning) if isinstance(source, Initial) else _other()
         for name, source in method.teachers.items()
     }
-    batch = _batch()
+
+
+def _forwards(method: Method, model: Model, teachers: Mapping[str, Runner], batch: Batch) -> StepForwards:
     plain = {name: lambda b, *_: b for name in method.views}
-    forwards = StepForwards(
+    return StepForwards(
         batch,
         plain,
         model,
@@ -98,6 +135,12 @@ def _step(method: Method, model: Model, own: list[nn.Parameter]) -> float:
         model=model,
         start=trained_state(model),
     )
+
+
+def _step(method: Method, model: Model, own: list[nn.Parameter]) -> float:
+    teachers = _stand_ins(method, model)
+    batch = _batch()
+    forwards = _forwards(method, model, teachers, batch)
     with torch.no_grad():
         evaluate_terms(method.terms, forwards)
     used = {view for views in forwards.traced.asked.values() for view in views}

@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 
-from tether import methods
 from tether.batch import Batch
+from tether.compose import method_of
 from tether.config import Config, load_config
 from tether.data.doctor import Findings, show
 from tether.data.doctor import examine as examine_data
@@ -123,7 +123,7 @@ def examine(config: str | Path | Config, overrides: Sequence[str] = (), measure:
         embed=lambda batch: _embed(loaded.backbone, batch),
         model_classes=loaded.classes if loaded.classes and set(loaded.classes) == set(data.classes) else None,
     )
-    method = methods.build(config.method.name, config.method.options)
+    method = method_of(config)
     check_model(method, loaded)
     model: Model = random_start(loaded, data.classes, config.seed)
     groups = method.tuning.apply(model)

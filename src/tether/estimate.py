@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from tether import methods
+from tether.compose import method_of, on_data
 from tether.config import Config
 from tether.data import DataBundle
 from tether.evaluation.predict import predict_batches
@@ -20,7 +21,7 @@ from tether.models.model import Model
 from tether.progress import silenced
 from tether.run import on_model, start, suite_of
 from tether.shifts import Supplies
-from tether.supply import ready, supplies_of
+from tether.supply import ready, supplied, supplies_of
 from tether.teachers.initial import initial_teacher
 from tether.training import Engine, Fitted, fit, frozen_runner
 
@@ -61,7 +62,7 @@ def estimate(config: Config, data: DataBundle, engine: Engine, loaded: Loaded) -
     trained yet is stood in for by the untrained model, which costs the same.
     """
     supplies = supplies_of(config, data, engine, loaded)
-    method = ready(methods.build(config.method.name, config.method.options), data, supplies)
+    method = supplied(on_data(method_of(config), config, data), supplies)
     suite = suite_of(config, data, supplies)
     total = config.train.total_steps(len(data.train))
     with silenced():

@@ -11,6 +11,7 @@ import torch
 
 from tether import methods
 from tether.batch import Batch
+from tether.compose import method_of, on_data
 from tether.config import Config, load_config
 from tether.data import DataBundle, load_data
 from tether.evaluation.measure import measure
@@ -39,7 +40,7 @@ from tether.progress import Bar, bar, say
 from tether.report.card import write_card
 from tether.report.runs import read_run
 from tether.shifts import Supplies, modality_in
-from tether.supply import all_seen, check_budgets, ready, supplied, supplies_of, with_data_shifts
+from tether.supply import all_seen, check_budgets, ready, supplied, supplies_of
 from tether.teachers import Ingredient, Making, Teacher, bind, prepare, with_reference
 from tether.teachers import ingredients as other_trainings
 from tether.training import Engine, Fitted, fit
@@ -80,10 +81,10 @@ def train(
         say(f"{folder} is finished already; its results are used")
         return Run(folder, read_json(folder / "summary.json"))
 
-    method = methods.build(config.method.name, config.method.options)
+    method = method_of(config)
     data, engine, loaded = ingredients(config)
     check_model(method, loaded)
-    method = with_data_shifts(method, data)
+    method = on_data(method, config, data)
     seen = all_seen(method, data)
     supplies = supplies_of(config, data, engine, loaded)
     suite = suite_of(config, data, supplies)

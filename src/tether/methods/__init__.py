@@ -1,7 +1,7 @@
 """Each method is one file composed of the six parts."""
 
 from tether.methods.method import Initial, Method, Saved, Start, TeacherSource, Trained
-from tether.methods.registry import build, builder, names, options, summary
+from tether.methods.registry import ablations, build, builder, names, options, summary
 from tether.prediction import Predict, softmax_main
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Start",
     "TeacherSource",
     "Trained",
+    "ablations",
     "build",
     "builder",
     "names",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 from tether.finish import keep, merge
 from tether.methods.method import Initial, Method, TeacherSource
@@ -17,6 +17,24 @@ from tether.objective.rar import FLOOR
 from tether.objective.robustness import Target
 from tether.shifts import Spec, several
 from tether.tune import Variant
+
+# Rows of its ablation (METHODS 1.13) that change an option; those that leave a part out need no list.
+ABLATIONS: Mapping[str, Mapping[str, Any]] = {
+    "alpha 1 (cross-entropy alone for L_task)": {"alpha": 1.0},
+    "target shifted (as printed)": {"target": "shifted"},
+    "target clean": {"target": "clean"},
+    "target gated": {"target": "gated"},
+    "L_robust on clean x only (severity 0)": {"severities": (0,)},
+    "temperatures 1": {"task_temperature": 1.0, "robust_temperature": 1.0},
+    "temperatures 4": {"task_temperature": 4.0, "robust_temperature": 4.0},
+    "direction reverse": {"kd_direction": "reverse"},
+    "direction js": {"kd_direction": "js"},
+    "rank 4": {"rank": 4},
+    "rank 32": {"rank": 32},
+    "adapters on q and v": {"targets": "qv"},
+    "student full": {"student": "full"},
+    "controller id_floor": {"controller": "id_floor"},
+}
 
 
 def rdft(

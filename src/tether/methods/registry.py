@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -79,6 +80,20 @@ def options(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
 def build(name: str, given: Mapping[str, Any]) -> Method:
     """Compose a method from its name and options."""
     return builder(name)(**options(name, given))
+
+
+def ablations(name: str) -> Mapping[str, Mapping[str, Any]]:
+    """Rows that a method's file adds to its ablation: what a row is called -> the options it changes.
+
+    The file says them in `ABLATIONS`, beside the function; most have none, since the rows that leave a part
+    out are read off the method's value.
+
+    Example:
+        >>> ablations("rdft")["target shifted"]
+        {'target': 'shifted'}
+    """
+    beside = sys.modules[builder(name).__module__]
+    return dict(getattr(beside, "ABLATIONS", {}))
 
 
 def summary(name: str) -> str:

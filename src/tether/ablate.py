@@ -1,0 +1,132 @@
+"""`tether ablate`: run the rows of a method's ablation and say which part carries the gain (METHODS 1.13)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tether.ablation_rows import CONTROLS, FULL, Ablated, Plan, config_of, plan_rows
+from tether.config import Config
+from tether.errors import RequestError
+from tether.grid import run_grid
+from tether.progress import say
+from tether.report.ablation import AblationTable, ablation_table
+from tether.report.ablation_output import write_ablation
+from tether.report.comparison import compare_runs
+from tether.report.page import write_page
+from tether.report.records import Run as RunResults
+from tether.report.runs import read_run
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """A finished ablation.
+
+    Attributes:
+        folder: holds a run folder for each row and seed, `ablation.csv`, `.json` and `.html`, `report.html`.
+        table: every row against the whole method.
+        runs: what was read back; `method` is the row's name.
+        failed: row and seed -> message of those that did not finish.
+        command: how to get the same again.
+    """
+
+    folder: Path
+    table: AblationTable
+    runs: Sequence[RunResults]
+    failed: Mapping[str, str]
+    command: str
+
+    @property
+    def page(self) -> Path:
+        """The table as a page."""
+        return self.folder / "ablation.html"
+
+
+def ablate(
+    config: str | Path | Mapping[str, Any],
+    overrides: Sequence[str] = (),
+    seeds: int | Sequence[int] = 1,
+    rows: Sequence[str] = (),
+    controls: Sequence[str] = CONTROLS,
+    output: str | None = None,
+) -> Ablation:
+    """Run the whole method, each row and each control for as many steps, and compare all with the first.
+
+    Finished runs are found and skipped; a row that fails is reported and the rest go on.
+
+    Args:
+        config: a preset's name, a YAML path or a mapping; its method is taken apart.
+        overrides: "key=value" for every run; "output=..." names the folder.
+        seeds: how many, counted from 0, or which.
+        rows: kinds of rows or patterns of their names; () for all (see `plan_rows`).
+        controls: other methods on the same data.
+        output: the folder; default runs/ablate-CONFIG-METHOD.
+
+    Raises:
+        RequestError: a wrong request, or the whole method did not finish.
+
+    Example:
+        >>> done = ablate("emoji", ["method=rdft"], seeds=3)  # doctest: +SKIP
+        >>> print(done.table.findings[1])  # doctest: +SKIP
+    """
+    named = [o.partition("=")[2] for o in overrides if o.startswith("output=")]
+    overrides = [o for o in overrides if not o.startswith("output=")]
+    numbers = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
+    if not numbers:
+        raise RequestError("ablate: expected at least one seed; try --seeds 3")
+    plan = plan_rows(config, overrides, rows, controls)
+    stem = Path(str(config)).stem if isinstance(config, str | Path) else "config"
+    root = Path(output or (named[-1] if named else f"runs/ablate-{stem}-{plan.base.method.name}"))
+    jobs = _jobs(plan, numbers, root)
+    for name, why in plan.skipped.items():
+        say(f"[dim]{name} is skipped: {why}[/dim]")
+    folders, failed = run_grid([job for _, job in jobs])
+    whose = {Path(str(job.output)): row for row, job in jobs}
+    runs = tuple(replace(read_run(f), method=whose[Path(f)].name) for f in folders)
+    names = {job.run_name(): f"{row.name}, seed {job.seed}" for row, job in jobs}
+    failures = {names.get(name, name): why for name, why in failed.items()}
+    if not any(run.method == FULL for run in runs):
+        raise RequestError(
+            "ablate: the whole method did not finish:\n" + "\n".join(f"{k}: {v}" for k, v in failures.items())
+        )
+    table = ablation_table(
+        runs,
+        FULL,
+        plan.base.method.name,
+        kinds={r.name: r.kind for r in plan.rows},
+        same={r.name: r.same for r in plan.rows},
+        skipped=plan.skipped,
+        notes=plan.notes,
+    )
+    listed = str(seeds) if isinstance(seeds, int) else ",".join(map(str, seeds))
+    shown = config if isinstance(config, str | Path) else "CONFIG"
+    command = " ".join(["tether ablate", str(shown), *overrides, "--seeds", listed])
+    if rows:
+        command += f" --rows '{','.join(rows)}'"
+    write_ablation(table, root, command)
+    _write_report(runs, root, command)
+    return Ablation(root, table, runs, failures, command)
+
+
+def _jobs(plan: Plan, seeds: Sequence[int], root: Path) -> list[tuple[Ablated, Config]]:
+    """Every row with every seed; the whole of one seed before the next, so that a table is there early."""
+    return [
+        (row, config_of(plan.base, row, seed=seed, output=str(root / f"{_slug(row.name)}_s{seed}")))
+        for seed in seeds
+        for row in plan.rows
+    ]
+
+
+def _slug(name: str) -> str:
+    kept = "".join(c if c.isalnum() or c == "." else "-" for c in name)
+    return "-".join(part for part in kept.split("-") if part)
+
+
+def _write_report(runs: Sequence[RunResults], root: Path, command: str) -> None:
+    """The usual page over all rows, where it does not grow too large."""
+    try:
+        write_page(compare_runs(runs, FULL), runs, root / "report.html", root.name, command)
+    except RequestError as e:
+        say(f"no report.html, the tables are in ablation.html: {e}")

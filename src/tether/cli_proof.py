@@ -1,0 +1,80 @@
+"""`tether ablate`, `tether merge`, `tether gate`: which part helps, how much of it to keep, is it enough."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated
+
+import typer
+
+PANEL = "Run"
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(help="Changes such as train.steps=40 method=rdft.", metavar="[key=value ...]"),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for programs.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Put the commands of this file into the command line."""
+    for command in (ablate,):
+        app.command(rich_help_panel=PANEL)(command)
+
+
+def ablate(
+    config: Annotated[
+        str, typer.Argument(help="A preset's name or a path ending in .yaml.", metavar="CONFIG")
+    ],
+    overrides: Overrides = None,
+    seeds: Annotated[str, typer.Option(help="How many seeds, or which: 3, or 0,1,2.")] = "1",
+    rows: Annotated[
+        str | None,
+        typer.Option(
+            help="Kinds (term, teacher, shift, after, option, control) or names such as 'without*', "
+            "comma-separated; default: all."
+        ),
+    ] = None,
+    controls: Annotated[
+        str, typer.Option(help="Other methods on the same data and steps.")
+    ] = "aug_ce,wise_ft,finetune,lora",
+    output: Annotated[str | None, typer.Option(help="Folder for the runs and the tables.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which rows would run.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Leave out the method's parts one at a time, and say which part carries the gain.
+
+    Rows are read off the method: each term, each teacher, each family of training shifts (out, and alone),
+    the finish, the controller, the rule of prediction; and what its file declares. Every row trains for as
+    many steps, but for a plain LoRA that gets the whole method's work. Finished runs are found.
+
+    Example: `tether ablate emoji method=rdft --seeds 3 --rows term,teacher,control`
+    """
+    from tether.ablate import ablate as ablate_
+    from tether.ablation_rows import plan_rows
+    from tether.cli import OUT, _names, _seeds
+    from tether.report.ablation_output import ablation_json, print_ablation
+
+    wanted, others = _names(rows or ""), _names(controls)
+    if dry_run:
+        plan = plan_rows(config, overrides or [], wanted, others)
+        if as_json:
+            print(json.dumps([{"name": r.name, "kind": r.kind, "same": r.same} for r in plan.rows]))
+            return
+        for row in plan.rows:
+            same = f" (= {', '.join(row.same)})" if row.same else ""
+            steps = "" if row.steps is None else f" for {row.steps} steps"
+            OUT.print(f"{row.kind:8} {row.name}{same}{steps}", markup=False, highlight=False, soft_wrap=True)
+        for name, why in plan.skipped.items():
+            OUT.print(f"skipped  {name}: {why}", markup=False, highlight=False, soft_wrap=True)
+        return
+    done = ablate_(config, overrides or [], _seeds(seeds), wanted, others, output)
+    if as_json:
+        print(ablation_json(done.table, done.command))
+    else:
+        print_ablation(done.table, OUT)
+        OUT.print(f"\nTable: {done.page}", soft_wrap=True, markup=False)
+    for name, message in done.failed.items():
+        print(f"tether: {name} failed: {message}", file=sys.stderr)
+    if done.failed:
+        raise typer.Exit(1)
