@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 import typer
+
+from tether.errors import RequestError
 
 PANEL = "Run"
 Overrides = Annotated[
@@ -18,7 +21,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for 
 
 def register(app: typer.Typer) -> None:
     """Put the commands of this file into the command line."""
-    for command in (ablate,):
+    for command in (ablate, merge):
         app.command(rich_help_panel=PANEL)(command)
 
 
@@ -78,3 +81,75 @@ def ablate(
         print(f"tether: {name} failed: {message}", file=sys.stderr)
     if done.failed:
         raise typer.Exit(1)
+
+
+def merge(
+    runs: Annotated[list[Path], typer.Argument(help="A finished run's folder; several with --soup.")],
+    mu: Annotated[str, typer.Option(help="auto, or the weight of the trained model from 0 to 1.")] = "auto",
+    grid: Annotated[int, typer.Option(help="Points of the line, its ends included.")] = 21,
+    soup: Annotated[
+        str | None, typer.Option(help="Average several runs: uniform, or greedy on ID validation.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder to write; default RUN-merged or RUN-soup.")
+    ] = None,
+    test: Annotated[
+        bool, typer.Option("--test", help="Also show the test sets along the line; they choose nothing.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Judge every mixture of a run's start and its result on validation, and write the chosen model.
+
+    The whole line goes to merge.jsonl and merge.png. Of several runs of one start it writes the mean.
+
+    Example: `tether merge runs/digits-lora_s0 --mu auto -o runs/merged`
+    """
+    from tether.cli import OUT, _next
+    from tether.merging import curve_rows, merge_run, merge_runs
+    from tether.report.merged import print_merge
+
+    if soup is None and len(runs) > 1:
+        raise RequestError(
+            f"merge: expected one run, got {len(runs)}; --soup uniform or greedy averages several"
+        )
+    if soup is not None:
+        if soup not in ("uniform", "greedy"):
+            raise RequestError(f"--soup: expected uniform or greedy, got {soup!r}")
+        if mu != "auto" or test:
+            raise RequestError("--soup averages runs and walks no line; leave --mu and --test out")
+        done = merge_runs(runs, "greedy" if soup == "greedy" else "uniform", output)
+    else:
+        done = merge_run(runs[0], _mu(mu), grid, output, test)
+    if as_json:
+        used = [row.name for row in done.soup if row.used]
+        print(
+            json.dumps(
+                {
+                    "folder": str(done.folder),
+                    "mu": done.mu,
+                    "why": done.why,
+                    "curve": curve_rows(done),
+                    "used": used,
+                }
+            )
+        )
+        return
+    if done.curve:
+        print_merge(curve_rows(done), OUT)
+        if test:
+            OUT.print("The test sets are shown, and steered nothing.", style="dim")
+    for row in done.soup:
+        OUT.print(f"{'in ' if row.used else 'out'} {row.name}", markup=False, highlight=False, soft_wrap=True)
+    chosen = f"mu {done.mu:.3g}: " if done.mu is not None else ""
+    OUT.print(f"\n{chosen}{done.why}", markup=False, soft_wrap=True)
+    OUT.print(f"Model: {done.folder}", markup=False, soft_wrap=True)
+    _next([f"tether evaluate {done.folder} CONFIG", f"tether predict {done.folder} INPUT"])
+
+
+def _mu(text: str) -> float | Literal["auto"]:
+    if text == "auto":
+        return "auto"
+    try:
+        return float(text)
+    except ValueError as e:
+        raise RequestError(f"--mu: expected auto, or a number from 0 to 1, got {text!r}") from e

@@ -104,6 +104,6 @@ def test_a_part_left_out_is_a_config_key(config: Path, tmp_path: Path) -> None:
     run = read_run(tmp_path / "a")
     assert "rar" not in run.log[0]["terms"]
     assert "word_swap" not in run.summary["seen_shifts"]
-    assert "case" in run.summary["seen_shifts"]
+    assert "punctuation" in run.summary["seen_shifts"]
     assert main(["train", str(config), "without=[term.nothing]", f"output={tmp_path / 'b'}"]) == 2
     assert not (tmp_path / "b").exists()

@@ -39,6 +39,7 @@ LEVELS = [
         "compose",
         "ablation_rows",
         "ablate",
+        "merge_ends",
         "merging",
         "gate",
         "grid",

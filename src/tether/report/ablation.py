@@ -228,6 +228,9 @@ def _line(r: AblationRow) -> str:
 
 
 def _against(r: AblationRow) -> str:
+    if r.gap_change.inside_noise and not r.ood_change.inside_noise:
+        more = "higher" if r.ood_change.by.value > 0 else "lower"
+        return f"the gaps differ by no more than the noise, but its OOD accuracy is {more} by more than that"
     if r.gap_change.inside_noise:
         return "the gaps differ by no more than the noise, so that this shows no gain over it"
     if r.gap_change.by.value > 0:
