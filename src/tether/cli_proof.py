@@ -21,7 +21,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for 
 
 def register(app: typer.Typer) -> None:
     """Put the commands of this file into the command line."""
-    for command in (ablate, merge):
+    for command in (ablate, merge, gate):
         app.command(rich_help_panel=PANEL)(command)
 
 
@@ -153,3 +153,61 @@ def _mu(text: str) -> float | Literal["auto"]:
         return float(text)
     except ValueError as e:
         raise RequestError(f"--mu: expected auto, or a number from 0 to 1, got {text!r}") from e
+
+
+def gate(
+    run: Annotated[Path, typer.Argument(help="A finished run, or the folder of `tether evaluate`.")],
+    max_gap: Annotated[float | None, typer.Option(help="The largest robustness gap, 1 - OOD/ID.")] = None,
+    min_id: Annotated[float | None, typer.Option(help="The least accuracy on ID test.")] = None,
+    min_ood: Annotated[
+        float | None, typer.Option(help="The least mean accuracy on the shifted sets.")
+    ] = None,
+    min_worst_group: Annotated[
+        float | None, typer.Option(help="The least accuracy of any group or natural domain.")
+    ] = None,
+    max_ece: Annotated[float | None, typer.Option(help="The largest calibration error on ID test.")] = None,
+    at_least: Annotated[
+        list[str] | None, typer.Option("--min", help="METRIC:SET=VALUE, such as macro_f1:id_test=0.9.")
+    ] = None,
+    at_most: Annotated[
+        list[str] | None, typer.Option("--max", help="METRIC:SET=VALUE, such as nll:fog@3=1.2.")
+    ] = None,
+    reference: Annotated[Path | None, typer.Option(help="A run on the same data to compare with.")] = None,
+    max_id_drop: Annotated[
+        float | None, typer.Option(help="How far ID accuracy may lie below the reference's.")
+    ] = None,
+    max_ood_drop: Annotated[
+        float | None, typer.Option(help="How far shifted accuracy may lie below the reference's.")
+    ] = None,
+    confident: Annotated[
+        bool, typer.Option("--confident", help="Judge the bad end of each 95% interval, not the value.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Exit with 1 and the reason when a run falls short of a limit: for CI.
+
+    0: every limit is met. 1: one is not. 2: a wrong request, or a limit that nothing in the run answers.
+
+    Example: `tether gate runs/digits-rdft_s0 --max-gap 0.1 --min-id 0.9 --confident`
+    """
+    from tether.cli import OUT
+    from tether.report.gate import Limit, check_gate, parse_limit
+    from tether.report.gate_output import gate_json, print_gate, reasons
+    from tether.report.runs import read_run
+
+    most = {"gap": max_gap, "ece:id_test": max_ece, "id_drop": max_id_drop, "ood_drop": max_ood_drop}
+    least = {"id": min_id, "ood": min_ood, "worst_group": min_worst_group}
+    limits = [Limit(what, "max", v) for what, v in most.items() if v is not None]
+    limits += [Limit(what, "min", v) for what, v in least.items() if v is not None]
+    limits += [parse_limit(text, "min") for text in at_least or []]
+    limits += [parse_limit(text, "max") for text in at_most or []]
+    other = None if reference is None else read_run(reference)
+    checked = check_gate(read_run(run), limits, other, confident)
+    if as_json:
+        print(gate_json(checked, confident))
+    else:
+        print_gate(checked, confident, OUT)
+    for reason in reasons(checked):
+        print(f"tether: {run}: {reason}", file=sys.stderr)
+    if not all(c.met for c in checked):
+        raise typer.Exit(1)

@@ -41,7 +41,6 @@ LEVELS = [
         "ablate",
         "merge_ends",
         "merging",
-        "gate",
         "grid",
         "inference",
         "listing",
