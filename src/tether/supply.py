@@ -30,6 +30,7 @@ from tether.shifts import (
     mixture,
     modality_in,
     prepared_view,
+    wrong_modality,
 )
 from tether.teachers.saved import saved_teacher
 from tether.training import Engine, frozen_runner
@@ -91,6 +92,19 @@ def with_data_shifts(method: Method, data: DataBundle) -> Method:
         return replace(mixture(own, view.severities, stream=view.stream), after=view.after)
 
     return replace(method, views={name: settled(view) for name, view in method.views.items()})
+
+
+def check_views(method: Method, data: DataBundle) -> None:
+    """Refuse a view none of whose shifts is made for such samples; training would, but after its teachers'.
+
+    Raises:
+        RequestError: naming the shift and the kinds of samples.
+    """
+    modality = modality_in(data.train)
+    for view in method.views.values():
+        for shift in members_of(view, modality):
+            if shift.modality not in (None, modality):
+                raise wrong_modality(shift.name, shift.modality, modality)
 
 
 def seen_in_training(method: Method, data: DataBundle) -> tuple[AnyShift, ...]:
