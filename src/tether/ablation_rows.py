@@ -19,6 +19,7 @@ from tether.finish import keep
 from tether.methods import Method
 from tether.methods.leave_out import families
 from tether.prediction import softmax_main
+from tether.runnable import can_run, forget
 from tether.shifts import Mixture
 from tether.supply import with_data_shifts
 
@@ -101,13 +102,16 @@ def plan_rows(
         *_matched(base, data, controls, skipped),
     ]
     _check_wanted(rows, wanted)
+    if (why := can_run(base)) is not None:
+        raise RequestError(f"ablate: {base.method.name} cannot run here: {why}")
     whole = _content(method_of(base), base, data)
     seen = {whole: 0}
     for row in wanted:
         if rows and not any(row.kind == r or fnmatch(row.name, r) for r in rows):
             continue
         try:
-            content = _content(method_of(config_of(base, row)), config_of(base, row), data)
+            resolved = config_of(base, row)
+            content = _content(method_of(resolved), resolved, data)
         except RequestError as e:
             skipped[row.name] = str(e)
             continue
@@ -117,9 +121,13 @@ def plan_rows(
             first = found[seen[content]]
             found[seen[content]] = _also(first, row.name)
             continue
+        if (why := can_run(resolved)) is not None:
+            skipped[row.name] = why
+            continue
         if row.without:
             seen[content] = len(found)
         found.append(row)
+    forget()
     return Plan(base, tuple(found), skipped, tuple(_notes(base)))
 
 

@@ -55,7 +55,8 @@ def ablate(
     """
     from tether.ablate import ablate as ablate_
     from tether.ablation_rows import plan_rows
-    from tether.cli import OUT, _names, _seeds
+    from tether.cli import OUT
+    from tether.cli_compare import _names, _seeds
     from tether.report.ablation_output import ablation_json, print_ablation
 
     wanted, others = _names(rows or ""), _names(controls)
