@@ -8,13 +8,10 @@ from html.parser import HTMLParser
 from xml.etree import ElementTree as ET
 
 import pytest
-import yaml
-from huggingface_hub import ModelCard
 from rich.console import Console
 
 from tether.errors import RequestError
 from tether.report import page
-from tether.report.card import card_text, write_card
 from tether.report.comparison import compare_runs
 from tether.report.curves import loss_plot, merge_plot
 from tether.report.page import MAX_BYTES, write_page
@@ -219,23 +216,3 @@ def test_csv_and_json_hold_the_same_numbers(comparison):
 def test_numbers_to_read():
     assert [number(x) for x in (12, 1155, 22_700_000, float("nan"))] == ["12", "1.2k", "22.7M", "–"]
     assert [seconds(x) for x in (0, 0.042, 31.6, 600, 4000)] == ["0 s", "42 ms", "32 s", "10 min", "1.1 h"]
-
-
-def test_the_hub_reads_the_card(runs, tmp_path):
-    run = runs[-1]
-    path = write_card(run, tmp_path / "README.md")
-    card = ModelCard.load(path)
-    results = {(r.dataset_config, r.dataset_args["severity"]): r.metric_value for r in card.data.eval_results}
-    assert results == {
-        (s.key.evalset, s.key.severity): pytest.approx(s.correct().mean(), abs=1e-6) for s in run.sets
-    }
-    assert card.data.library_name == "tether"
-    assert card.data.pipeline_tag == "image-classification"
-
-
-def test_the_card_says_gap_limits_and_escapes(runs):
-    text = card_text(next(r for r in runs if r.method == "rdft"))
-    assert "<script>" not in text.split("## Configuration")[0].split("---", 2)[2]
-    assert "Used in training, so weaker evidence: fog." in text
-    assert "## Limits" in text
-    assert yaml.safe_load(text.split("---")[1])["model-index"]
