@@ -78,7 +78,8 @@ def _use(run: Run) -> list[str]:
     return [
         "To give one of these classes to samples like those of the test sets below: the ID set, and the "
         "shifts on which its accuracy is still good enough for you. It always answers with one of its "
-        "classes, also for what is none of them. It was not made to decide about people without a person who checks.",
+        "classes, also for what is none of them. It was not made to decide about people without a person who "
+        "checks.",
     ]
 
 
