@@ -82,11 +82,17 @@ def ablate(
     jobs = _jobs(plan, numbers, root)
     for name, why in plan.skipped.items():
         say(f"[dim]{name} is skipped: {why}[/dim]")
-    folders, failed = run_grid([job for _, job in jobs])
-    whose = {Path(str(job.output)): row for row, job in jobs}
-    runs = tuple(replace(read_run(f), method=whose[Path(f)].name) for f in folders)
-    names = {job.run_name(): f"{row.name}, seed {job.seed}" for row, job in jobs}
-    failures = {names.get(name, name): why for name, why in failed.items()}
+    failed = _run([job for _, job in jobs])
+    runs = tuple(
+        replace(read_run(Path(str(job.output))), method=row.name)
+        for row, job in jobs
+        if str(job.output) not in failed
+    )
+    failures = {
+        f"{row.name}, seed {job.seed}": failed[str(job.output)]
+        for row, job in jobs
+        if str(job.output) in failed
+    }
     if not any(run.method == FULL for run in runs):
         raise RequestError(
             "ablate: the whole method did not finish:\n" + "\n".join(f"{k}: {v}" for k, v in failures.items())
@@ -117,6 +123,14 @@ def _jobs(plan: Plan, seeds: Sequence[int], root: Path) -> list[tuple[Ablated, C
         for seed in seeds
         for row in plan.rows
     ]
+
+
+def _run(jobs: Sequence[Config]) -> dict[str, str]:
+    """Run what is not finished; folder -> message of those that failed."""
+    folders, why = run_grid(jobs)
+    done = {Path(folder) for folder in folders}
+    failed = [job for job in jobs if Path(str(job.output)) not in done]
+    return {str(job.output): why.get(job.run_name(), "it did not finish") for job in failed}
 
 
 def _slug(name: str) -> str:

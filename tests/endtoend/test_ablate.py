@@ -107,3 +107,21 @@ def test_a_part_left_out_is_a_config_key(config: Path, tmp_path: Path) -> None:
     assert "punctuation" in run.summary["seen_shifts"]
     assert main(["train", str(config), "without=[term.nothing]", f"output={tmp_path / 'b'}"]) == 2
     assert not (tmp_path / "b").exists()
+
+
+def test_a_row_that_fails_is_named_and_the_rest_go_on(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tether import grid
+
+    train = grid.train
+
+    def failing(one, *args, **changes):
+        if "term.rar" in one.without:
+            raise RequestError("the disk is full")
+        return train(one, *args, **changes)
+
+    monkeypatch.setattr(grid, "train", failing)
+    done = ablate(str(config), rows=["without rar", "without finish"], output=str(tmp_path / "grid"))
+    assert done.failed == {"without rar, seed 0": "the disk is full"}
+    assert [r.name for r in done.table.rows] == ["without finish"]
