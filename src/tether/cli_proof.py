@@ -56,10 +56,9 @@ def ablate(
     from tether.ablate import ablate as ablate_
     from tether.ablation_rows import plan_rows
     from tether.cli import OUT
-    from tether.cli_compare import _names, _seeds
     from tether.report.ablation_output import ablation_json, print_ablation
 
-    wanted, others = _names(rows or ""), _names(controls)
+    wanted, others = _listed(rows or ""), _listed(controls)
     if dry_run:
         plan = plan_rows(config, overrides or [], wanted, others)
         if as_json:
@@ -72,7 +71,7 @@ def ablate(
         for name, why in plan.skipped.items():
             OUT.print(f"skipped  {name}: {why}", markup=False, highlight=False, soft_wrap=True)
         return
-    done = ablate_(config, overrides or [], _seeds(seeds), wanted, others, output)
+    done = ablate_(config, overrides or [], _numbers(seeds), wanted, others, output)
     if as_json:
         print(ablation_json(done.table, done.command))
     else:
@@ -82,6 +81,18 @@ def ablate(
         print(f"tether: {name} failed: {message}", file=sys.stderr)
     if done.failed:
         raise typer.Exit(1)
+
+
+def _listed(text: str) -> list[str]:
+    """Names between commas, as rows are called; "lora, as much work" has one and is asked for by a pattern."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _numbers(text: str) -> int | list[int]:
+    try:
+        return int(text) if "," not in text else [int(part) for part in text.split(",") if part]
+    except ValueError as e:
+        raise RequestError(f"--seeds: expected a count or a list such as 0,1,2, got {text!r}") from e
 
 
 def merge(

@@ -97,6 +97,7 @@ def test_the_command_line(config: Path, tmp_path: Path, capsys: pytest.CaptureFi
     assert [r["name"] for r in json.loads(capsys.readouterr().out)["rows"]] == ["without rar"]
     assert read_run(out / "without-rar_s0").summary["steps"] == 3
     assert main(["ablate", str(config), "--rows", "nothing"]) == 2
+    assert main(["ablate", str(config), "--seeds", "few"]) == 2
 
 
 def test_a_part_left_out_is_a_config_key(config: Path, tmp_path: Path) -> None:
