@@ -84,7 +84,7 @@ def ablate(
 
 
 def _listed(text: str) -> list[str]:
-    """Names between commas, as rows are called; "lora, as much work" has one and is asked for by a pattern."""
+    """Names between commas; of a row whose own name has a comma a pattern asks, such as "lora*"."""
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
