@@ -17,7 +17,7 @@ from tether.training import Fitted
 
 
 def headline_numbers(rows: list[dict[str, Any]]) -> dict[str, float | None]:
-    """Accuracies and the robustness gap from rows of `results.jsonl`; shifts seen in training are left out."""
+    """Accuracies and the gap from rows of `results.jsonl`; shifts seen in training are left out."""
     kept = [r for r in rows if r["metric"] == "accuracy"]
     sets = [SetKey(r["evalset"], r["kind"], r["severity"]) for r in kept]
     values = np.array([r["value"] for r in kept])
