@@ -137,8 +137,8 @@ def _remarks(
         remarks.append("The ID interval reaches below −1 point, so a larger ID loss is not ruled out.")
     if result in ("smaller", "larger", "target met") and over_seeds.known and not over_seeds.excludes_zero:
         remarks.append(
-            f"Between the {seeds} seeds alone the gap's change, {_points(over_seeds)} (t interval), is inside "
-            "the noise: more seeds would settle it."
+            f"Between the {seeds} seeds alone the gap's change, {_points(over_seeds)} (t interval), is "
+            "inside the noise: more seeds would settle it."
         )
     if seeds < 2:
         remarks.append("One seed: the interval covers the choice of test examples, not of training.")
