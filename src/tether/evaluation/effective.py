@@ -70,7 +70,8 @@ def fit_line(id_accuracy: Sequence[float], ood_accuracy: Sequence[float], n: tup
     low, high = (float(x.min()), float(x.max())) if len(x) else (float("nan"), float("nan"))
     reason = ""
     if len(x) < FEWEST_REFERENCES:
-        reason = f"not fitted: {len(x)} reference models, at least {FEWEST_REFERENCES} are needed"
+        models = "1 reference model" if len(x) == 1 else f"{len(x)} reference models"
+        reason = f"not fitted: {models}, at least {FEWEST_REFERENCES} are needed"
     elif high - low < SMALLEST_SPREAD:
         reason = (
             f"not fitted: the references' ID accuracies span {100 * (high - low):.1f} points, "

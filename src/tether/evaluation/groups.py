@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
-from tether.evaluation.metrics import Array, Floats, correct
+from tether.evaluation.metrics import Array, correct
 from tether.evaluation.statistics import Interval, wilson
 
 SMALLEST_GROUP = 25
@@ -137,10 +138,12 @@ def tenth_percentile(probabilities: Array, labels: Array, groups: Sequence[Group
     return float(np.percentile(shares, 10)) if shares else float("nan")
 
 
-def group_columns(groups: Sequence[Group], n: int) -> Floats:
-    """(N, G) of 0 and 1: who is in which judged group."""
-    judged = judged_groups(groups)
-    return np.stack([g.inside for g in judged], axis=1).astype(np.float64) if judged else np.zeros((n, 0))
+def group_columns(groups: Sequence[Group], n: int) -> sparse.csr_array:
+    """(N, G) of 0 and 1, who is in which judged group; sparse, since a thousand users are a thousand groups."""
+    members = [np.flatnonzero(g.inside) for g in judged_groups(groups)]
+    rows = np.concatenate([np.zeros(0, np.int64), *members])
+    columns = np.repeat(np.arange(len(members)), [len(m) for m in members])
+    return sparse.csr_array((np.ones(len(rows)), (rows, columns)), shape=(n, len(members)))
 
 
 def _name(names: Sequence[str], code: int) -> str:

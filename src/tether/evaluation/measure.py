@@ -85,11 +85,7 @@ def measure(
             told = (key, probabilities, evalset.examples.labels, _grouping(evalset.examples), names)
             rows += [{**marked, **row} for row in result_rows(*told)]
             # 1000 classes under 95 corrupted sets would be most of the folder; they can be recomputed.
-            parts += [
-                {**marked, **row}
-                for row in breakdown_rows(*told)
-                if evalset.severity == 0 or row["by"] != "class"
-            ]
+            parts += [{**marked, **row} for row in breakdown_rows(*told, classes=evalset.severity == 0)]
     write_json(folder / "samples.json", [s for evalset in sets for s in samples(evalset, model)])
     write_names(folder, names)
     write_text(folder / "breakdown.jsonl", "".join(json.dumps(row) + "\n" for row in parts))

@@ -77,16 +77,21 @@ def breakdown_rows(
     labels: Array,
     grouping: Grouping | None = None,
     names: Names | None = None,
+    classes: bool = True,
 ) -> list[dict[str, Any]]:
     """The metrics of each class, and of each group where there are several: as above, with `by` and `name`.
 
     A group with fewer than 25 examples is told with its n and no values.
+
+    Args:
+        classes: whether by class too.
     """
     names = names or NO_NAMES
     guess = np.asarray(probabilities).argmax(axis=1)
     rows: list[dict[str, Any]] = []
     groups = groups_of(labels, grouping or NO_GROUPS, names)
-    for group in (*classes_of(labels, names), *(groups if len(groups) > 1 else ())):
+    told = [*(classes_of(labels, names) if classes else ()), *(groups if len(groups) > 1 else ())]
+    for group in told:
         where = {"by": group.by, "name": group.name}
         p, y = probabilities[group.inside], labels[group.inside]
         if group.by != "class" and not group.judged:

@@ -94,8 +94,8 @@ def verdict(
         )
     else:
         text = (
-            f"gap change {_points(gap_change)} against {reference}, whose own gap is too near to 0 for a "
-            "percentage"
+            f"gap change {_points(gap_change)} against {reference}, whose own gap is too near to 0, or "
+            "too uncertain, for a percentage"
         )
     of = "" if metric == "accuracy" else f" of {metric}"
     text = f"{method}: {text}, ID change{of} {_points(id_change)}: {_meaning(result, reduction, id_change)}."
