@@ -31,7 +31,7 @@ def test_the_choice_is_no_part_of_the_fingerprint():
 def test_a_metric_that_cannot_make_a_headline_is_refused_with_the_nearest():
     with pytest.raises(RequestError, match=r"evaluate\.metric.*did you mean 'macro_f1'"):
         load_config("digits", ["evaluate.metric=macrof1"])
-    with pytest.raises(RequestError, match="Known: accuracy, balanced_accuracy"):
+    with pytest.raises(RequestError, match="known: accuracy, balanced_accuracy"):
         load_config("digits", ["evaluate.metric=nll"])
 
 

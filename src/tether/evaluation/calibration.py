@@ -20,8 +20,9 @@ def tempered(probabilities: Array, temperature: float) -> Floats:
     """
     p = np.asarray(probabilities, dtype=np.float64)
     p = p / p.max(axis=1, keepdims=True)  # so that a small T does not underflow everything
-    raised = p ** (1.0 / temperature)
-    return np.asarray(raised / raised.sum(axis=1, keepdims=True))
+    np.power(p, 1.0 / temperature, out=p)
+    p /= p.sum(axis=1, keepdims=True)
+    return p
 
 
 def fit_temperature(probabilities: Array, labels: Array) -> float:

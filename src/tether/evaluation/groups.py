@@ -139,7 +139,7 @@ def tenth_percentile(probabilities: Array, labels: Array, groups: Sequence[Group
 
 
 def group_columns(groups: Sequence[Group], n: int) -> sparse.csr_array:
-    """(N, G) of 0 and 1, who is in which judged group; sparse, since a thousand users are a thousand groups."""
+    """(N, G) of 0 and 1, who is in which judged group; sparse: a thousand users are a thousand groups."""
     members = [np.flatnonzero(g.inside) for g in judged_groups(groups)]
     rows = np.concatenate([np.zeros(0, np.int64), *members])
     columns = np.repeat(np.arange(len(members)), [len(m) for m in members])

@@ -52,6 +52,7 @@ def result_rows(
         labels: (N,).
     """
     names = names or NO_NAMES
+    probabilities = np.asarray(probabilities, dtype=np.float64)  # once, not in each metric
     rows = [_row(key, "accuracy", _share(probabilities, labels), len(labels))]
     rows += [_row(key, name, _bare(f(probabilities, labels)), len(labels)) for name, f in _METRICS.items()]
     if names.temperature is not None:
