@@ -8,16 +8,18 @@ import pyarrow.parquet as pq
 import pytest
 
 from tether.errors import RequestError
-from tether.evaluation.groups import Names
-from tether.evaluation.measure import SCHEMA
+from tether.evaluation.groups import Grouping, Names
+from tether.evaluation.measure import SCHEMA, _table
 from tether.evaluation.metrics import accuracy
 from tether.evaluation.recompute import (
     disagreements,
+    grouping_of,
     read_names,
     recompute,
     recompute_breakdown,
     write_names,
 )
+from tether.evaluation.suite import EvalSet
 
 NAMES = Names(("a", "b", "c"), ("x", "y"), ("p", "q"), temperature=1.7)
 
@@ -43,6 +45,30 @@ def folder(tmp_path):
     rows = [{"run": "r", "seed": 0, **row} for row in recompute(tmp_path)]
     (tmp_path / "results.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     return tmp_path
+
+
+class Nine:
+    """What a table takes of nine examples."""
+
+    ids, labels = np.arange(9), np.zeros(9, int)
+
+    def __init__(self, groups=None, members=None):
+        self.groups, self.members = groups, members
+
+    def __len__(self):
+        return 9
+
+
+def test_groups_come_back_from_the_table_that_a_run_writes():
+    rng = np.random.default_rng(0)
+    codes, members = rng.integers(0, 4, 9), rng.random((9, 3)) < 0.5
+    members[4] = False  # in no group, which is not the same as nobody knows
+    p = np.full((9, 2), 0.5, np.float32)
+    made = grouping_of(_table(EvalSet("a", "id", 0, Nine(codes, members)), p), 3)
+    np.testing.assert_array_equal(made.codes, codes)
+    np.testing.assert_array_equal(made.members, members)
+    bare = grouping_of(_table(EvalSet("a", "id", 0, Nine()), p), 0)
+    assert bare == Grouping(None, None)
 
 
 def test_names_come_back(folder):
