@@ -18,8 +18,8 @@ def tempered(probabilities: Array, temperature: float) -> Floats:
         >>> tempered(np.array([[0.8, 0.2]]), 1.0)
         array([[0.8, 0.2]])
     """
-    p = np.asarray(probabilities, dtype=np.float64)
-    p = p / p.max(axis=1, keepdims=True)  # so that a small T does not underflow everything
+    p: Floats = np.asarray(probabilities, dtype=np.float64)
+    p = np.asarray(p / p.max(axis=1, keepdims=True))  # so that a small T does not underflow everything
     np.power(p, 1.0 / temperature, out=p)
     p /= p.sum(axis=1, keepdims=True)
     return p

@@ -15,7 +15,7 @@ from tether.data import Examples
 from tether.data.portray import portray
 from tether.errors import RequestError
 from tether.evaluation.groups import Grouping, Names
-from tether.evaluation.headline import SetKey
+from tether.evaluation.headline import SetKey, is_seen
 from tether.evaluation.predict import Probabilities, predict_set
 from tether.evaluation.recompute import write_names
 from tether.evaluation.rows import breakdown_rows, result_rows
@@ -80,8 +80,8 @@ def measure(
                     "its weights are damaged or its training diverged"
                 )
             writer.write_table(_table(evalset, probabilities))
-            marked = {**about, "seen": evalset.name in seen}
             key = SetKey(evalset.name, evalset.kind, evalset.severity)
+            marked = {**about, "seen": is_seen(key, seen)}
             told = (key, probabilities, evalset.examples.labels, _grouping(evalset.examples), names)
             rows += [{**marked, **row} for row in result_rows(*told)]
             # 1000 classes under 95 corrupted sets would be most of the folder; they can be recomputed.

@@ -120,8 +120,8 @@ def robustness_gap(id_score: float | Floats, ood_score: float | Floats) -> float
     so show it only beside both scores, and give it only scores of which higher is better.
 
     Example:
-        >>> robustness_gap(0.8, 0.6), robustness_gap(0.8, 0.9)
-        (0.25, -0.125)
+        >>> robustness_gap(0.8, 0.4), robustness_gap(0.8, 0.9)
+        (0.5, -0.125)
     """
     return _gap(id_score, ood_score, 0.0)
 
