@@ -120,6 +120,7 @@ class Config(_Part):
         raw = self.flat()
         raw.pop("output")
         raw["train"].pop("checkpoint_every")
+        raw["train"].pop("cache_mb")
         raw["evaluate"].pop("metric")  # chosen over predictions that are there already
         return hashlib.sha256(json.dumps(raw, sort_keys=True).encode()).hexdigest()[:16]
 
