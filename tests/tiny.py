@@ -126,6 +126,7 @@ class ListExamples:
         self.labels = batch.y.numpy()
         self.ids = batch.ids.numpy()
         self.read = SimpleNamespace(size=None)
+        self.groups = self.members = None
 
     @property
     def digests(self) -> Any:

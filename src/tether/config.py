@@ -17,6 +17,7 @@ from tether.data import DataConfig
 from tether.data.config_parts import ShiftSpec
 from tether.errors import RequestError, nearest
 from tether.methods.leave_out import check_part
+from tether.evaluation.headline_metric import HEADLINE_METRICS
 from tether.models.config import ModelConfig
 from tether.training.recipe import TrainConfig
 
@@ -35,6 +36,8 @@ class EvaluateConfig(_Part):
         limit: at most so many samples of ID test under each synthetic shift.
         batch_size: samples a forward pass.
         allow_seen: test on shifts whose family was trained on; such rows are marked as seen.
+        metric: what the headline of a comparison is made of: accuracy, balanced_accuracy, macro_f1,
+            worst_group or tenth_percentile. Everything is computed from the same predictions.
     """
 
     shifts: tuple[ShiftSpec, ...] | None = None
@@ -42,6 +45,14 @@ class EvaluateConfig(_Part):
     limit: int | None = Field(default=None, ge=1)
     batch_size: int = Field(default=100, ge=1)
     allow_seen: bool = False
+    metric: str = "accuracy"
+
+    @field_validator("metric")
+    @classmethod
+    def _headline(cls, value: str) -> str:
+        if value not in HEADLINE_METRICS:
+            raise ValueError(nearest(value, HEADLINE_METRICS))
+        return value
 
     @field_validator("severities")
     @classmethod
@@ -123,6 +134,7 @@ class Config(_Part):
         raw.pop("output")
         raw["train"].pop("checkpoint_every")
         raw["train"].pop("cache_mb")
+        raw["evaluate"].pop("metric")  # chosen over predictions that are there already
         return hashlib.sha256(json.dumps(raw, sort_keys=True).encode()).hexdigest()[:16]
 
     def run_name(self) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import inspect
 from dataclasses import dataclass
 
 from tether import methods, shifts
@@ -11,6 +9,7 @@ from tether.config import presets
 from tether.cost import cost
 from tether.data import list_presets
 from tether.errors import RequestError, nearest
+from tether.evaluation.catalogue import METRICS
 from tether.models.load import PACKAGED
 from tether.progress import bar
 
@@ -76,10 +75,5 @@ def listing(what: str) -> list[tuple[str, str]]:
     if what == "presets":
         return list(presets().items())
     if what == "metrics":
-        metrics = importlib.import_module("tether.evaluation.metrics")
-        return [
-            (name, (inspect.getdoc(f) or "").split("\n")[0])
-            for name, f in vars(metrics).items()
-            if inspect.isfunction(f) and f.__module__ == metrics.__name__ and not name.startswith("_")
-        ]
+        return list(METRICS.items())
     raise RequestError(f"list: cannot list {what!r}; {nearest(what, KINDS)}")

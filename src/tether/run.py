@@ -15,7 +15,7 @@ from tether.compose import method_of, on_data
 from tether.config import Config, load_config
 from tether.data import DataBundle, load_data
 from tether.evaluation.measure import measure
-from tether.evaluation.predict import calibration, make_judge
+from tether.evaluation.predict import calibration, make_judge, temperature
 from tether.evaluation.suite import Suite, check_request, make_suite
 from tether.evaluation.summary import write_summary
 from tether.files import read_json
@@ -307,9 +307,11 @@ def evaluate_into(
 ) -> None:
     """Stress-test the final model and write predictions, samples and results."""
     about = {"run": folder.name, "method": name, "seed": config.seed}
+    size = config.evaluate.batch_size
+    warmth = temperature(model, method.predict, suite.validation, engine, size)
     measure(
-        model, method.predict, suite.tests, engine, config.evaluate.batch_size, folder, about, "stress test",
-        seen,
+        model, method.predict, suite.tests, engine, size, folder, about, "stress test", seen,
+        replace(suite.names, temperature=warmth),
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from project import make_project
 from tether import methods
 from tether.cli import main
 from tether.errors import RequestError
+from tether.evaluation.recompute import disagreements
 from tether.report.comparison import compare_runs
 from tether.report.page import write_page
 from tether.report.runs import find_runs, read_runs
@@ -59,6 +60,13 @@ def test_results_can_be_recomputed_from_predictions(config: Path) -> None:
         assert row["n"] == len(mine)
         assert row["value"] == pytest.approx(sum(hits) / len(hits))
         assert row["low"] <= row["value"] <= row["high"]
+    assert disagreements(run.folder) == []
+    groups = json.loads((run.folder / "evaluation.json").read_text())["groups"]
+    assert {groups[r["group"]] for r in table if r["evalset"] == "press"} == {"press"}
+    parts = [json.loads(line) for line in (run.folder / "breakdown.jsonl").read_text().splitlines()]
+    classes = json.loads((run.folder / "classes.json").read_text())
+    assert {row["name"] for row in parts if row["evalset"] == "press"} == set(classes)
+    assert {row["severity"] for row in parts} == {0}
 
 
 def test_the_same_config_and_seed_give_the_same_results_twice(config: Path, tmp_path: Path) -> None:

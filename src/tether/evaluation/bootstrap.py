@@ -4,17 +4,19 @@ Scores are per example, (N,) for one run or (S, N) for S seeds of one method. A 
 vector of N counts, so the means of all methods over all resamples are one matrix product, and every method
 sees the same resamples: differences are paired for free.
 
-With two or more seeds the seeds are resampled too. S drawn seeds vary (S - 1)/S as much as S new ones would,
-so with two or three seeds an interval is still somewhat narrow; the t interval over seeds is the other view.
+With two or more seeds the seeds are resampled too, with the right variance, but two or three seeds say little
+about the tails: where seeds differ more than examples do, the interval is somewhat narrow (docs/metrics.md
+has the measured coverage), and the t interval over seeds is the other view.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from tether.errors import RequestError
+from tether.evaluation.headline_metric import Cells
 from tether.evaluation.metrics import Array, Floats, relative_reduction, robustness_gap
 from tether.evaluation.statistics import UNKNOWN, Interval
 
@@ -23,25 +25,47 @@ RESAMPLES = 1000
 _CHUNK = 2_000_000
 
 
-def resample_means(scores: Array, rng: np.random.Generator, resamples: int = RESAMPLES) -> Floats:
-    """Means of K score rows (K, N) over the same resamples of their N examples; shape (resamples, K)."""
-    x = np.asarray(scores, dtype=np.float64).T  # (N, K)
-    n = x.shape[0]
+def resample_counts(n: int, rng: np.random.Generator, resamples: int = RESAMPLES) -> Iterator[Floats]:
+    """How often each of n examples was drawn, (rows, n) at a time, `resamples` rows in all; rows sum to n.
+
+    Raises:
+        RequestError: when there is no example.
+    """
     if n == 0:
         raise RequestError("bootstrap: expected at least one example, got none; check the evaluation set")
-    parts = []
     rows = max(1, _CHUNK // n)
     for start in range(0, resamples, rows):
         size = min(rows, resamples - start)
         drawn = rng.integers(0, n, size=(size, n)) + n * np.arange(size)[:, None]
-        counts = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n)
-        parts.append(counts.astype(np.float64) @ x / n)
-    return np.concatenate(parts)
+        yield np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n).astype(np.float64)
+
+
+def resample_means(scores: Array, rng: np.random.Generator, resamples: int = RESAMPLES) -> Floats:
+    """Means of K score rows (K, N) over the same resamples of their N examples; shape (resamples, K)."""
+    x = np.asarray(scores, dtype=np.float64).T  # (N, K)
+    return np.concatenate([counts @ x / len(x) for counts in resample_counts(len(x), rng, resamples)])
+
+
+def resample_scores(sets: Sequence[Cells], rng: np.random.Generator, resamples: int = RESAMPLES) -> Floats:
+    """Scores of K sets of cells over the same resamples of their N examples; shape (resamples, K)."""
+    return np.concatenate(
+        [
+            np.stack([s.reduce((s.columns.T @ counts.T).T) for s in sets], axis=1)
+            for counts in resample_counts(sets[0].columns.shape[0], rng, resamples)
+        ]
+    )
 
 
 def seed_weights(seeds: int, rng: np.random.Generator, resamples: int = RESAMPLES) -> Floats:
-    """Weights (resamples, seeds), rows summing to 1: how often each seed was drawn; all 1 for one seed."""
-    return np.asarray(rng.multinomial(seeds, np.full(seeds, 1.0 / seeds), size=resamples) / seeds)
+    """Weights (resamples, seeds), rows summing to 1, of drawing the seeds anew; all 1 for one seed.
+
+    The mean of S drawn seeds varies only (S - 1)/S as much as that of S new ones would, so the weights
+    are stretched about 1/S by sqrt(S/(S - 1)) (rescaled bootstrap, Rao and Wu 1988); some are negative then.
+    """
+    if seeds == 1:
+        return np.ones((resamples, 1))
+    drawn = rng.multinomial(seeds, np.full(seeds, 1.0 / seeds), size=resamples) / seeds
+    return np.asarray(1 / seeds + np.sqrt(seeds / (seeds - 1)) * (drawn - 1 / seeds))
 
 
 def percentile_interval(value: float, draws: Floats, level: float = 0.95) -> Interval:

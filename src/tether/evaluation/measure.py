@@ -11,11 +11,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tether.data import Examples
 from tether.data.portray import portray
 from tether.errors import RequestError
-from tether.evaluation import metrics
+from tether.evaluation.groups import Grouping, Names
+from tether.evaluation.headline import SetKey, is_seen
 from tether.evaluation.predict import Probabilities, predict_set
-from tether.evaluation.statistics import wilson
+from tether.evaluation.recompute import write_names
+from tether.evaluation.rows import breakdown_rows, result_rows
 from tether.evaluation.suite import EvalSet
 from tether.files import atomic, write_json, write_text
 from tether.methods import Predict
@@ -31,6 +34,8 @@ SCHEMA = pa.schema(
         ("severity", pa.int8()),
         ("label", pa.int64()),
         ("probabilities", pa.list_(pa.float32())),
+        ("group", pa.int32()),  # null where the data has no groups
+        ("members", pa.list_(pa.int16())),  # which overlapping groups
     ]
 )
 SHOWN = 3  # samples a set in the report's gallery
@@ -46,17 +51,21 @@ def measure(
     about: dict[str, Any],
     label: str,
     seen: Collection[str] = (),
+    names: Names | None = None,
 ) -> list[dict[str, Any]]:
-    """Predict every set; write `predictions.parquet`, `samples.json`, then `results.jsonl`.
+    """Predict every set; write `predictions.parquet` and what is computed from it, `results.jsonl` last.
 
     Args:
         about: {"run", "method", "seed"}, put in every row.
         seen: names of sets whose shift training saw; their rows say so.
+        names: what labels and group codes mean, and the temperature; written to `evaluation.json`.
 
     Returns:
         The rows of `results.jsonl`.
     """
     rows: list[dict[str, Any]] = []
+    parts: list[dict[str, Any]] = []
+    names = names or Names()
     total = sum(len(s.examples) for s in sets)
     with (
         bar(label, total) as progress,
@@ -71,9 +80,15 @@ def measure(
                     "its weights are damaged or its training diverged"
                 )
             writer.write_table(_table(evalset, probabilities))
-            marked = {**about, "seen": evalset.name in seen}
-            rows += [{**marked, **row} for row in result_rows(evalset, probabilities)]
+            key = SetKey(evalset.name, evalset.kind, evalset.severity)
+            marked = {**about, "seen": is_seen(key, seen)}
+            told = (key, probabilities, evalset.examples.labels, _grouping(evalset.examples), names)
+            rows += [{**marked, **row} for row in result_rows(*told)]
+            # 1000 classes under 95 corrupted sets would be most of the folder; they can be recomputed.
+            parts += [{**marked, **row} for row in breakdown_rows(*told, classes=evalset.severity == 0)]
     write_json(folder / "samples.json", [s for evalset in sets for s in samples(evalset, model)])
+    write_names(folder, names)
+    write_text(folder / "breakdown.jsonl", "".join(json.dumps(row) + "\n" for row in parts))
     write_text(folder / "results.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
     return rows
 
@@ -91,36 +106,28 @@ def _table(evalset: EvalSet, probabilities: Probabilities) -> pa.Table:
                 pa.array(np.arange(0, n * classes + 1, classes), pa.int32()),
                 pa.array(probabilities.reshape(-1)),
             ),
+            _groups(evalset.examples),
+            _members(evalset.examples),
         ],
         schema=SCHEMA,
     )
 
 
-def result_rows(evalset: EvalSet, probabilities: Probabilities) -> list[dict[str, Any]]:
-    """One row a metric of one set; accuracy carries its Wilson interval."""
-    labels = evalset.examples.labels
-    hits = metrics.correct(probabilities, labels)
-    interval = wilson(int(hits.sum()), len(hits))
-    values = {
-        "accuracy": (interval.value, interval.low, interval.high),
-        "balanced_accuracy": (metrics.balanced_accuracy(probabilities, labels), None, None),
-        "macro_f1": (metrics.macro_f1(probabilities, labels), None, None),
-        "nll": (metrics.nll(probabilities, labels), None, None),
-        "ece": (metrics.ece(probabilities, labels), None, None),
-    }
-    return [
-        {
-            "evalset": evalset.name,
-            "kind": evalset.kind,
-            "severity": evalset.severity,
-            "metric": metric,
-            "value": value,
-            "low": low,
-            "high": high,
-            "n": len(labels),
-        }
-        for metric, (value, low, high) in values.items()
-    ]
+def _grouping(examples: Examples) -> Grouping:
+    return Grouping(examples.groups, examples.members)
+
+
+def _groups(examples: Examples) -> pa.Array:
+    if examples.groups is None:
+        return pa.nulls(len(examples), pa.int32())
+    return pa.array(examples.groups, pa.int32())
+
+
+def _members(examples: Examples) -> pa.Array:
+    kind = pa.list_(pa.int16())
+    if examples.members is None:
+        return pa.nulls(len(examples), kind)
+    return pa.array([np.flatnonzero(row) for row in examples.members], kind)
 
 
 def samples(evalset: EvalSet, model: Model) -> list[dict[str, Any]]:

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from tether.batch import Batch
 from tether.data import Examples, project
+from tether.evaluation.calibration import fit_temperature
+from tether.evaluation.headline import ID
 from tether.evaluation.suite import EvalSet
 from tether.finish import Judge, Scores
 from tether.methods import Method, Predict
@@ -87,6 +89,16 @@ def calibration(
             yield view(clean, model, {}, draws)
         if done is not None:
             done(len(rows))
+
+
+def temperature(
+    model: Model, rule: Predict, validation: Sequence[EvalSet], engine: Engine, batch_size: int
+) -> float | None:
+    """The temperature that calibrates the model on ID validation; None without such a set."""
+    found = next((s for s in validation if s.kind == ID and len(s.examples)), None)
+    if found is None:
+        return None
+    return fit_temperature(predict_set(model, rule, found, engine, batch_size), found.examples.labels)
 
 
 def _asks(view: View) -> bool:

@@ -13,6 +13,7 @@ from tether import shifts
 from tether.batch import Batch
 from tether.data import DataBundle, Examples
 from tether.errors import RequestError
+from tether.evaluation.groups import NO_NAMES, Names
 from tether.evaluation.headline import ADVERSARIAL, SYNTHETIC
 from tether.shifts import AnyShift, Attack, Draws, Ready, Supplies
 
@@ -63,10 +64,11 @@ class EvalSet:
 
 @dataclass(frozen=True)
 class Suite:
-    """What a run is tested on, once, and what may steer its choices."""
+    """What a run is tested on, once, what may steer its choices, and what labels and group codes mean."""
 
     tests: tuple[EvalSet, ...]
     validation: tuple[EvalSet, ...]
+    names: Names = NO_NAMES
 
     def seen(self, trained: Sequence[AnyShift]) -> frozenset[str]:
         """Names of the tested sets whose shift has a family that training saw, and of what it saw."""
@@ -109,7 +111,9 @@ def make_suite(
 ) -> Suite:
     """Test and validation sets, with their shifts built."""
     return Suite(
-        tuple(test_sets(bundle, names, severities, limit, supplies)), tuple(validation_sets(bundle, supplies))
+        tuple(test_sets(bundle, names, severities, limit, supplies)),
+        tuple(validation_sets(bundle, supplies)),
+        Names(bundle.classes, bundle.groups, bundle.members),
     )
 
 

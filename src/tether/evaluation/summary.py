@@ -17,15 +17,16 @@ from tether.training import Fitted
 
 
 def headline_numbers(rows: list[dict[str, Any]]) -> dict[str, float | None]:
-    """ID, OOD and synthetic accuracy and the robustness gap, from accuracy rows of `results.jsonl`."""
+    """Accuracies and the gap from rows of `results.jsonl`; shifts seen in training are left out."""
     kept = [r for r in rows if r["metric"] == "accuracy"]
     sets = [SetKey(r["evalset"], r["kind"], r["severity"]) for r in kept]
     values = np.array([r["value"] for r in kept])
 
+    seen = {r["evalset"] for r in kept if r.get("seen")}
+
     def mean(kind: str) -> float | None:
-        if all(s.kind != kind for s in sets):
-            return None
-        return float(kind_weights(sets, kind) @ values)
+        weights = kind_weights(sets, kind, seen)
+        return None if np.isnan(weights).any() else float(weights @ values)
 
     id_accuracy = mean("id")
     assert id_accuracy is not None
@@ -35,6 +36,7 @@ def headline_numbers(rows: list[dict[str, Any]]) -> dict[str, float | None]:
         "ood_accuracy": ood,
         "robustness_gap": None if ood is None else robustness_gap(id_accuracy, ood),
         "synthetic_accuracy": mean("synthetic"),
+        "adversarial_accuracy": mean("adversarial"),
     }
 
 

@@ -2,74 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from tether.errors import RequestError, nearest
-from tether.evaluation.bootstrap import RESAMPLES, percentile_interval
-from tether.evaluation.headline import SYNTHETIC, headline_kind, id_weights, kind_weights
-from tether.evaluation.metrics import relative_reduction, robustness_gap, robustness_gap_chance
-from tether.evaluation.statistics import UNKNOWN, Interval, t_interval
-from tether.report.measured import Draws, MethodScores, measure
+from tether.evaluation.bootstrap import RESAMPLES
+from tether.evaluation.effective import Line
+from tether.evaluation.headline import headline_kind, is_seen, kind_weights
+from tether.report.corruption_rows import CorruptionTable, corruption_table
+from tether.report.effective_rows import STANDARD, reference_line
+from tether.report.measured import MethodScores, measure
+from tether.report.method_rows import Row, method_row
 from tether.report.records import Run
 from tether.report.runs import check_comparable
 from tether.report.shift_rows import ShiftRow, shift_rows
-from tether.report.verdicts import SMALLEST_REFERENCE_GAP, Outcome, outcome, percent, verdict
 
-
-@dataclass(frozen=True)
-class Row:
-    """One method. Scores, gaps and changes are fractions with 95% bootstrap intervals (examples, seeds).
-
-    Attributes:
-        method: its name.
-        seeds: the seeds it was run with.
-        id_accuracy: on the ID test set.
-        ood_accuracy: mean over the headline sets (`Comparison.ood_kind`).
-        gap: 1 - OOD/ID.
-        gap_over_seeds: mean gap of the seeds with its t interval; ends NaN with one seed.
-        gap_chance: the gap with chance level taken off both scores.
-        synthetic_accuracy: mean over severities, then corruptions.
-        synthetic_gap: 1 - synthetic/ID.
-        gap_reduction: relative, against the reference; NaN ("n/a") when the reference has a gap <= 0.01.
-        gap_change: absolute, against the reference.
-        id_change: against the reference.
-        ood_change: against the reference.
-        trainable_parameters: mean over seeds, like all costs below; NaN where a run does not say.
-        total_parameters: all of the model.
-        train_seconds: without the teachers.
-        teacher_seconds: spent on making teachers and their outputs.
-        step_seconds: one training step.
-        peak_memory_bytes: of the run.
-        inside_noise: whether the gap's interval of the difference holds 0; False for the reference itself.
-        outcome: what may be claimed.
-        verdict: the sentence.
-    """
-
-    method: str
-    seeds: tuple[int, ...]
-    id_accuracy: Interval
-    ood_accuracy: Interval
-    gap: Interval
-    gap_over_seeds: Interval
-    gap_chance: float
-    synthetic_accuracy: Interval
-    synthetic_gap: Interval
-    gap_reduction: Interval
-    gap_change: Interval
-    id_change: Interval
-    ood_change: Interval
-    trainable_parameters: float
-    total_parameters: float
-    train_seconds: float
-    teacher_seconds: float
-    step_seconds: float
-    peak_memory_bytes: float
-    inside_noise: bool
-    outcome: Outcome
-    verdict: str
+__all__ = ["Comparison", "Row", "compare_runs"]
 
 
 @dataclass(frozen=True)
@@ -78,25 +28,38 @@ class Comparison:
 
     Attributes:
         reference: the method that the others are measured against.
+        metric: what the scores are, "accuracy" or another headline metric.
         ood_kind: what the headline OOD is made of, "natural" or "synthetic".
         rows: one a method; the reference first, the others as given.
         shifts: accuracy of each method on each set, with differences from the reference.
         classes: class names by label.
         resamples: of the bootstrap.
         problems: what the reader should know about the runs, one sentence each.
+        line: of ordinary models, for effective robustness, or the reason why there is none.
+        corruption: mCE or nCE of each method.
+        seen: names of shifts that some method saw in training.
     """
 
     reference: str
+    metric: str
     ood_kind: str
     rows: tuple[Row, ...]
     shifts: tuple[ShiftRow, ...]
     classes: tuple[str, ...]
     resamples: int
     problems: tuple[str, ...]
+    line: Line
+    corruption: CorruptionTable
+    seen: tuple[str, ...]
 
 
 def compare_runs(
-    runs: Sequence[Run], reference: str | None = None, resamples: int = RESAMPLES, seed: int = 0
+    runs: Sequence[Run],
+    reference: str | None = None,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    metric: str | None = None,
+    standard: Collection[str] = STANDARD,
 ) -> Comparison:
     """Compare the methods of these runs on the examples they share.
 
@@ -105,9 +68,12 @@ def compare_runs(
         reference: a method's name; by default "finetune" where present, else the first run's method.
         resamples: of the bootstrap.
         seed: of the bootstrap.
+        metric: of the headline; None takes the runs' `evaluate.metric`.
+        standard: methods without a robustness intervention, through which the line of effective robustness is
+            drawn.
 
     Raises:
-        RequestError: for an unknown reference, or runs that cannot stand side by side.
+        RequestError: for an unknown reference or metric, or runs that cannot stand side by side.
 
     Example:
         >>> comparison = compare_runs(read_runs(find_runs(Path("runs"))))  # doctest: +SKIP
@@ -121,79 +87,49 @@ def compare_runs(
         raise RequestError(
             f"compare: the reference {reference!r} is not among the runs; {nearest(reference, methods)}"
         )
-    scores = measure(runs, resamples, seed)
+    metric = metric or _metric(runs)
+    scores = measure(runs, resamples, seed, metric)
     base = next(m for m in scores if m.method == reference)
     ordered = (base, *(m for m in scores if m is not base))
+    kind = headline_kind(runs[0].keys)
+    line = reference_line(scores, kind, metric, standard)
+    corruption = corruption_table(ordered, base, metric)
     return Comparison(
         reference=reference,
-        ood_kind=headline_kind(runs[0].keys),
-        rows=tuple(_row(m, base, len(runs[0].classes)) for m in ordered),
+        metric=metric,
+        ood_kind=kind,
+        rows=tuple(method_row(m, base, line, corruption.of(m.method), metric) for m in ordered),
         shifts=shift_rows(ordered, base),
         classes=runs[0].classes,
         resamples=resamples,
-        problems=(*_mixed_configs(scores), *(p for run in runs for p in run.problems)),
+        problems=(
+            *_seen_in_training(scores),
+            *_mixed_configs(scores),
+            *(p for run in runs for p in run.problems),
+        ),
+        line=line.line,
+        corruption=corruption,
+        seen=tuple(sorted(base.seen)),
     )
 
 
-def _gap(id_score: Draws, ood: Draws) -> Draws:
-    return Draws(robustness_gap(id_score.value, ood.value), robustness_gap(id_score.draws, ood.draws))
+def _metric(runs: Sequence[Run]) -> str:
+    """What the first run's config names; accuracy where it names none."""
+    given = runs[0].config.get("evaluate")
+    return str(given.get("metric") or "accuracy") if isinstance(given, dict) else "accuracy"
 
 
-def _row(m: MethodScores, base: MethodScores, classes: int) -> Row:
-    kind = headline_kind(m.keys)
-    inside, shifted, synthetic = m.id(), m.kind(kind), m.kind(SYNTHETIC)
-    gap, base_gap = _gap(inside, shifted), _gap(base.id(), base.kind(kind))
-    id_change = inside.minus(base.id()).interval()
-    ood_change = shifted.minus(base.kind(kind)).interval()
-    gap_change = gap.minus(base_gap).interval()
-    reduction = percentile_interval(
-        float(relative_reduction(np.asarray(gap.value), np.asarray(base_gap.value), SMALLEST_REFERENCE_GAP)),
-        relative_reduction(gap.draws, base_gap.draws, SMALLEST_REFERENCE_GAP),
-    )
-    result = outcome(reduction, gap_change, id_change)
-    sentence = verdict(
-        m.method, base.method, result, reduction, gap_change, id_change, ood_change, len(m.runs)
-    )
-    if m is base:
-        result, reduction = "reference", UNKNOWN
-        sentence = (
-            f"{m.method}: the reference. ID {percent(inside.value)}%, shifted {percent(shifted.value)}%, "
-            f"gap {percent(gap.value)}%."
-        )
-    return Row(
-        method=m.method,
-        seeds=tuple(run.seed for run in m.runs),
-        id_accuracy=inside.interval(),
-        ood_accuracy=shifted.interval(),
-        gap=gap.interval(),
-        gap_over_seeds=t_interval(_gaps_of_seeds(m, kind)),
-        gap_chance=robustness_gap_chance(inside.value, shifted.value, 1.0 / classes),
-        synthetic_accuracy=synthetic.interval(),
-        synthetic_gap=_gap(inside, synthetic).interval(),
-        gap_reduction=reduction,
-        gap_change=gap_change,
-        id_change=id_change,
-        ood_change=ood_change,
-        trainable_parameters=_mean(m.runs, "trainable_parameters"),
-        total_parameters=_mean(m.runs, "total_parameters"),
-        train_seconds=_mean(m.runs, "train_seconds"),
-        teacher_seconds=_mean(m.runs, "teacher_seconds"),
-        step_seconds=_mean(m.runs, "step_seconds"),
-        peak_memory_bytes=_mean(m.runs, "peak_memory_bytes"),
-        inside_noise=result == "inside the noise",
-        outcome=result,
-        verdict=sentence,
-    )
-
-
-def _gaps_of_seeds(m: MethodScores, kind: str) -> list[float]:
-    """RG of every seed on its own."""
-    gaps = robustness_gap(m.seed_points @ id_weights(m.keys), m.seed_points @ kind_weights(m.keys, kind))
-    return [float(g) for g in gaps]
-
-
-def _mean(runs: Sequence[Run], key: str) -> float:
-    return float(np.mean([run.number(key) for run in runs]))
+def _seen_in_training(scores: Sequence[MethodScores]) -> list[str]:
+    """Which tested shifts training saw, and that they are in no headline."""
+    keys, seen = scores[0].keys, scores[0].seen
+    names = sorted({k.evalset for k in keys if is_seen(k, seen)})
+    if not names:
+        return []
+    by = [m.method for m in scores if any(set(names) & (run.seen or frozenset()) for run in m.runs)]
+    said = f"{', '.join(names)}: seen in training by {', '.join(by)}, and so in no headline number"
+    if np.isnan(kind_weights(keys, headline_kind(keys), seen)).any():
+        said += "; no shifted set is left for a headline"
+    return [said]
 
 
 def _mixed_configs(scores: Sequence[MethodScores]) -> list[str]:

@@ -11,8 +11,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tether.evaluation.bootstrap import RESAMPLES, percentile_interval, resample_means, seed_weights
-from tether.evaluation.headline import NATURAL, SetKey, id_weights, kind_weights
+from tether.errors import RequestError
+from tether.evaluation.bootstrap import (
+    RESAMPLES,
+    percentile_interval,
+    resample_means,
+    resample_scores,
+    seed_weights,
+)
+from tether.evaluation.groups import groups_of
+from tether.evaluation.headline import NATURAL, SetKey, id_weights, kind_weights, seen_weights
+from tether.evaluation.headline_metric import OVER_GROUPS, Cells, cells
 from tether.evaluation.metrics import Floats
 from tether.evaluation.statistics import Interval
 from tether.report.records import Predictions, Run
@@ -36,15 +45,17 @@ class Draws:
 
 @dataclass(frozen=True)
 class MethodScores:
-    """Accuracy of one method on every evaluation set, seeds averaged.
+    """Score of one method on every evaluation set, seeds averaged: accuracy, or another headline metric.
 
     Attributes:
         method: its name.
         runs: its runs, by seed.
         keys: the sets, K of them.
-        points: (K,) accuracy.
-        draws: (R, K) accuracy over the resamples.
-        seed_points: (S, K) accuracy of each seed.
+        points: (K,) score.
+        draws: (R, K) score over the resamples.
+        seed_points: (S, K) score of each seed.
+        seed_draws: (R, S, K) score of each seed over the resamples.
+        seen: names of the shifts that some of the compared methods saw in training; in no headline.
     """
 
     method: str
@@ -53,21 +64,34 @@ class MethodScores:
     points: Floats
     draws: Floats
     seed_points: Floats
+    seed_draws: Floats
+    seen: frozenset[str] = frozenset()
 
     def weighted(self, weights: Floats) -> Draws:
         """A weighted mean over sets, weights (K,)."""
         return Draws(float(self.points @ weights), self.draws @ weights)
 
     def id(self) -> Draws:
-        """Accuracy on the ID test set."""
+        """Score on the ID test set."""
         return self.weighted(id_weights(self.keys))
 
     def kind(self, kind: str) -> Draws:
-        """Mean accuracy over the sets of a kind; NaN when there is none."""
-        return self.weighted(kind_weights(self.keys, kind))
+        """Mean score over the sets of a kind that no method saw in training; NaN when there is none."""
+        return self.weighted(kind_weights(self.keys, kind, self.seen))
+
+    def of_seen(self) -> Draws:
+        """Mean score over the sets that some method saw in training; NaN when there is none."""
+        return self.weighted(seen_weights(self.keys, self.seen))
+
+    def named(self, evalset: str, kind: str) -> Draws:
+        """Mean score over the severities of one set."""
+        mine = np.array([float((k.evalset, k.kind) == (evalset, kind)) for k in self.keys])
+        return self.weighted(mine / mine.sum())
 
 
-def measure(runs: Sequence[Run], resamples: int = RESAMPLES, seed: int = 0) -> tuple[MethodScores, ...]:
+def measure(
+    runs: Sequence[Run], resamples: int = RESAMPLES, seed: int = 0, metric: str = "accuracy"
+) -> tuple[MethodScores, ...]:
     """Scores of each method, in the order in which the methods first appear.
 
     Sets that show the same examples in another way (the ID set and its corruptions) are resampled together,
@@ -77,14 +101,27 @@ def measure(runs: Sequence[Run], resamples: int = RESAMPLES, seed: int = 0) -> t
         runs: comparable ones (`runs.check_comparable`).
         resamples: how many.
         seed: of the draws.
+        metric: one of `headline_metric.HEADLINE_METRICS`.
+
+    Raises:
+        RequestError: for another metric, or one over groups where a set has none.
     """
     rng = np.random.default_rng(seed)
     keys = runs[0].keys
+    scored = None if metric == "accuracy" else [[_cells(metric, r, s) for s in r.sets] for r in runs]
     draws = np.empty((resamples, len(runs), len(keys)))
     for group in _same_examples(runs[0].sets):
-        rows = np.stack([run.sets[k].correct() for run in runs for k in group])  # (runs * sets, N)
-        draws[:, :, group] = resample_means(rows, rng, resamples).reshape(resamples, len(runs), len(group))
-    points = np.array([[s.correct().mean() for s in run.sets] for run in runs])  # (runs, K)
+        if scored is None:
+            rows = np.stack([run.sets[k].correct() for run in runs for k in group])  # (runs * sets, N)
+            found = resample_means(rows, rng, resamples)
+        else:
+            found = resample_scores([each[k] for each in scored for k in group], rng, resamples)
+        draws[:, :, group] = found.reshape(resamples, len(runs), len(group))
+    if scored is None:
+        points = np.array([[s.correct().mean() for s in run.sets] for run in runs])  # (runs, K)
+    else:
+        points = np.array([[s.value() for s in each] for each in scored])
+    seen = frozenset[str]().union(*(run.seen or () for run in runs))
     out = []
     for method in dict.fromkeys(run.method for run in runs):
         mine = sorted((i for i, run in enumerate(runs) if run.method == method), key=lambda i: runs[i].seed)
@@ -97,9 +134,21 @@ def measure(runs: Sequence[Run], resamples: int = RESAMPLES, seed: int = 0) -> t
                 points=points[mine].mean(axis=0),
                 draws=np.einsum("rs,rsk->rk", weights, draws[:, mine]),
                 seed_points=points[mine],
+                seed_draws=draws[:, mine],
+                seen=seen,
             )
         )
     return tuple(out)
+
+
+def _cells(metric: str, run: Run, s: Predictions) -> Cells:
+    groups = groups_of(s.labels, s.grouping, run.names)
+    if metric in OVER_GROUPS and not groups:
+        raise RequestError(
+            f"evaluate.metric: {metric} needs groups, and {s.key} of {run.folder} has none; "
+            "name their column (data.subgroup), or take accuracy"
+        )
+    return cells(metric, s.probabilities, s.labels, groups)
 
 
 def _same_examples(sets: Sequence[Predictions]) -> list[list[int]]:

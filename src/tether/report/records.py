@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tether.evaluation.groups import NO_GROUPS, NO_NAMES, Grouping, Names
 from tether.evaluation.headline import SetKey
 from tether.evaluation.metrics import Array, Floats, correct
 from tether.report.seen import seen_shifts
@@ -38,12 +39,14 @@ class Predictions:
         ids: (N,) int64.
         labels: (N,) int64.
         probabilities: (N, C) float32.
+        grouping: the groups of the examples; empty where the run has none, or is an older one.
     """
 
     key: SetKey
     ids: NDArray[np.int64]
     labels: NDArray[np.int64]
     probabilities: Array
+    grouping: Grouping = NO_GROUPS
 
     def correct(self) -> Floats:
         """1.0 for each right example, (N,)."""
@@ -77,6 +80,8 @@ class Run:
         merge: rows of `merge.jsonl`; empty without one.
         samples: examples to show; empty without them.
         problems: what could not be read, one sentence each.
+        names: of classes, groups and members; the temperature.
+        picture_size: side of the pictures in pixels; None for texts, or where the run does not say.
     """
 
     folder: Path
@@ -92,6 +97,8 @@ class Run:
     merge: tuple[Mapping[str, Any], ...]
     samples: tuple[Sample, ...]
     problems: tuple[str, ...]
+    names: Names = NO_NAMES
+    picture_size: int | None = None
 
     @property
     def name(self) -> str:

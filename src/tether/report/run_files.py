@@ -13,7 +13,9 @@ import pyarrow.parquet as pq
 import yaml
 
 from tether.errors import RequestError
+from tether.evaluation.groups import NO_NAMES, Names
 from tether.evaluation.headline import KINDS, SetKey
+from tether.evaluation.recompute import grouping_of, read_names
 from tether.files import read_json
 from tether.report.records import Measurement, Predictions, Sample
 
@@ -65,8 +67,12 @@ def read_results(path: Path, problems: list[str]) -> tuple[Measurement, ...]:
     return tuple(rows)
 
 
-def read_predictions(path: Path, problems: list[str]) -> tuple[Predictions, ...]:
-    """The prediction file, one `Predictions` a set, sets sorted, examples in order of their ids."""
+def read_predictions(path: Path, problems: list[str], members: int = 0) -> tuple[Predictions, ...]:
+    """The prediction file, one `Predictions` a set, sets sorted, examples in order of their ids.
+
+    Args:
+        members: how many overlapping groups the run has names for.
+    """
     if not path.is_file():
         raise RequestError(f"expected the file {path}, but there is none; finish the run first")
     try:
@@ -75,6 +81,7 @@ def read_predictions(path: Path, problems: list[str]) -> tuple[Predictions, ...]
         lists = table["probabilities"].combine_chunks()
         values = lists.flatten().to_numpy(zero_copy_only=False)
         probabilities = values.reshape(table.num_rows, -1)
+        grouping = grouping_of(table, members)
     except (pa.ArrowException, KeyError, ValueError, OSError) as e:
         raise RequestError(f"{path} is cut off or not a prediction file ({e}); evaluate the run again") from e
     if table.num_rows == 0:
@@ -94,7 +101,8 @@ def read_predictions(path: Path, problems: list[str]) -> tuple[Predictions, ...]
     for key in sorted(rows):
         index = np.asarray(rows[key])
         index = index[np.argsort(flat["id"][index], kind="stable")]
-        sets.append(Predictions(key, flat["id"][index], flat["label"][index], probabilities[index]))
+        part = (flat["id"][index], flat["label"][index], probabilities[index], grouping.rows(index))
+        sets.append(Predictions(key, *part))
     return tuple(sets)
 
 
@@ -144,3 +152,19 @@ def read_samples(path: Path, problems: list[str]) -> tuple[Sample, ...]:
     except (RequestError, KeyError, TypeError, ValueError) as e:
         problems.append(f"{path}: the example list is not whole ({e})")
     return tuple(out)
+
+
+def read_about(folder: Path, problems: list[str]) -> tuple[Names, int | None]:
+    """Names of groups (`evaluation.json`) and the size of pictures (`data.json`); either may be missing."""
+    names, size = NO_NAMES, None
+    try:
+        names = read_names(folder, ())
+    except RequestError as e:
+        problems.append(f"{e}; groups are numbered")
+    if (folder / "data.json").is_file():
+        try:
+            found = read_mapping(folder / "data.json").get("picture_size")
+            size = found if isinstance(found, int) else None
+        except RequestError as e:
+            problems.append(f"{e}; the size of pictures is not known")
+    return names, size

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from tether.errors import RequestError
 from tether.report.records import Run
 from tether.report.run_files import (
     parse_config,
+    read_about,
     read_classes,
     read_lines,
     read_mapping,
@@ -60,7 +62,9 @@ def read_run(folder: Path) -> Run:
     for key in ("method", "seed"):
         if key not in summary:
             raise RequestError(f"{folder / 'summary.json'}: expected the key {key!r}; run the command again")
-    sets = read_predictions(folder / "predictions.parquet", problems)
+    names, side = read_about(folder, problems)
+    sets = read_predictions(folder / "predictions.parquet", problems, len(names.members))
+    classes = read_classes(folder / "classes.json", sets[0].probabilities.shape[1], problems)
     config_text = read_optional_text(folder / "config.yaml", problems)
     return Run(
         folder=folder,
@@ -69,13 +73,15 @@ def read_run(folder: Path) -> Run:
         summary=summary,
         config=parse_config(folder / "config.yaml", config_text, problems),
         config_text=config_text,
-        classes=read_classes(folder / "classes.json", sets[0].probabilities.shape[1], problems),
+        classes=classes,
         sets=sets,
         results=read_results(folder / "results.jsonl", problems),
         log=tuple(row for _, row in read_lines(folder / "log.jsonl", problems)),
         merge=tuple(row for _, row in read_lines(folder / "merge.jsonl", problems, optional=True)),
         samples=read_samples(folder / "samples.json", problems),
         problems=tuple(problems),
+        names=replace(names, classes=classes),
+        picture_size=side,
     )
 
 

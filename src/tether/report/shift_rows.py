@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from scipy import stats
 
-from tether.evaluation.headline import SetKey
+from tether.evaluation.headline import ID, SetKey, is_seen
 from tether.evaluation.statistics import UNKNOWN, Interval, holm
 from tether.report.measured import Draws, MethodScores
+from tether.report.method_rows import gap_of, reduction_of
+
+SIGNIFICANCE = 0.05
+ShiftOutcome = Literal["reference", "better", "worse", "inside the noise"]
 
 
 @dataclass(frozen=True)
@@ -26,6 +32,8 @@ class ShiftRow:
         p_value: of that difference, two-sided, over the set's name (severities averaged).
         p_holm: the same, corrected for all names asked about this method.
         seen: whether training saw this shift; None when the configuration does not say.
+        gap: 1 - this score/ID score; NaN for the ID set itself.
+        gap_reduction: relative, against the reference; NaN ("n/a") when the reference has a gap <= 0.01 here.
     """
 
     method: str
@@ -36,6 +44,17 @@ class ShiftRow:
     p_value: float
     p_holm: float
     seen: bool | None
+    gap: Interval
+    gap_reduction: Interval
+
+    @property
+    def outcome(self) -> ShiftOutcome:
+        """What may be said of the difference: a direction only where the corrected p is below 0.05."""
+        if math.isnan(self.p_holm):
+            return "reference"
+        if self.p_holm >= SIGNIFICANCE:
+            return "inside the noise"
+        return "better" if self.difference.value > 0 else "worse"
 
 
 def shift_rows(methods: Sequence[MethodScores], base: MethodScores) -> tuple[ShiftRow, ...]:
@@ -60,11 +79,17 @@ def _of_method(m: MethodScores, base: MethodScores) -> list[ShiftRow]:
             difference=UNKNOWN,
             p_value=corrected[key.evalset][0],
             p_holm=corrected[key.evalset][1],
-            seen=None if any(s is None for s in seen) else any(key.evalset in s for s in seen if s),
+            seen=None if any(s is None for s in seen) else any(is_seen(key, s) for s in seen if s),
+            gap=UNKNOWN if key.kind == ID else gap_of(m.id(), mine).interval(),
+            gap_reduction=UNKNOWN,
         )
         if m is not base:
             reference = Draws(float(base.points[i]), base.draws[:, i])
             row = replace(row, difference=mine.minus(reference).interval())
+            if key.kind != ID:
+                row = replace(
+                    row, gap_reduction=reduction_of(gap_of(m.id(), mine), gap_of(base.id(), reference))
+                )
         rows.append(row)
     return rows
 

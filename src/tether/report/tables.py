@@ -70,8 +70,48 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     )
     for row in comparison.rows:
         console.print(Text(row.verdict))
+    if comparison.metric != "accuracy":
+        console.print(Text(f"note: all scores are {comparison.metric}"))
+    print_rest(comparison, console)
     for problem in comparison.problems:
         console.print(Text(f"note: {problem}"))
+
+
+def print_rest(comparison: Comparison, console: Console) -> None:
+    """What only some comparisons have: other kinds of shift, a line of ordinary models, corruption errors."""
+    named = comparison.corruption
+    columns = {
+        "adversarial %": lambda r: _cell(r.adversarial_accuracy, f"gap {percent(r.adversarial_gap.value)}"),
+        "seen in training %": lambda r: _cell(r.seen_accuracy),
+        "effective robustness": lambda r: _cell(
+            r.effective_robustness, "extrapolated" if r.extrapolated else ""
+        ),
+        f"{named.name} %": lambda r: _cell(r.corruption_error),
+    }
+    there = [
+        *(["adversarial %"] if _any(comparison, "adversarial_accuracy") else []),
+        *(["seen in training %"] if _any(comparison, "seen_accuracy") else []),
+        *(["effective robustness"] if comparison.line.fitted else []),
+        *([f"{named.name} %"] if named.name else []),
+    ]
+    if there:
+        table = Table(box=None, padding=(0, 1, 1, 0), pad_edge=False, header_style="bold")
+        table.add_column("method", no_wrap=True)
+        for name in there:
+            table.add_column(name, justify="right", no_wrap=True)
+        for row in comparison.rows:
+            table.add_row(Text(row.method), *(columns[name](row) for name in there))
+        console.print()
+        console.print(table)
+    if named.name:
+        why = f" ({named.reason})" if named.reason else ""
+        console.print(Text(f"{named.name}: errors under corruption over those of {named.against}{why}"))
+    if not comparison.line.fitted:
+        console.print(Text(f"effective robustness: {comparison.line.reason}"))
+
+
+def _any(comparison: Comparison, name: str) -> bool:
+    return any(math.isfinite(getattr(row, name).value) for row in comparison.rows)
 
 
 def _cells(row: Row, scores: tuple[str, ...], changes: tuple[str, ...]) -> dict[str, Text]:

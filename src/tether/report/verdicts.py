@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from tether.evaluation.statistics import Interval
+from tether.evaluation.statistics import UNKNOWN, Interval
 
 TARGET_REDUCTION = 0.30
 LARGEST_ID_DROP = 0.01
@@ -70,8 +70,15 @@ def verdict(
     id_change: Interval,
     ood_change: Interval,
     seeds: int,
+    over_seeds: Interval = UNKNOWN,
+    metric: str = "accuracy",
 ) -> str:
-    """The sentence: what changed, by how much, what it means, and what weakens it."""
+    """The sentence: what changed, by how much, what it means, and what weakens it.
+
+    Args:
+        over_seeds: change of the gap with its t interval over the seeds.
+        metric: what ID and OOD scores are.
+    """
     if result == "not measured":
         return (
             f"{method}: the gap could not be measured; it needs an ID set with some correct answers and at "
@@ -87,11 +94,12 @@ def verdict(
         )
     else:
         text = (
-            f"gap change {_points(gap_change)} against {reference}, whose own gap is too near to 0 for a "
-            "percentage"
+            f"gap change {_points(gap_change)} against {reference}, whose own gap is too near to 0, or "
+            "too uncertain, for a percentage"
         )
-    text = f"{method}: {text}, ID change {_points(id_change)}: {_meaning(result, reduction, id_change)}."
-    for remark in _remarks(result, id_change, ood_change, seeds):
+    of = "" if metric == "accuracy" else f" of {metric}"
+    text = f"{method}: {text}, ID change{of} {_points(id_change)}: {_meaning(result, reduction, id_change)}."
+    for remark in _remarks(result, id_change, ood_change, seeds, over_seeds):
         text += f" {remark}"
     return text
 
@@ -114,7 +122,9 @@ def _meaning(result: Outcome, reduction: Interval, id_change: Interval) -> str:
     return f"smaller, target not met ({' and '.join(short)})"
 
 
-def _remarks(result: Outcome, id_change: Interval, ood_change: Interval, seeds: int) -> list[str]:
+def _remarks(
+    result: Outcome, id_change: Interval, ood_change: Interval, seeds: int, over_seeds: Interval
+) -> list[str]:
     remarks = []
     if result == "inside the noise" and id_change.excludes_zero:
         better = "higher" if id_change.value > 0 else "lower"
@@ -125,6 +135,11 @@ def _remarks(result: Outcome, id_change: Interval, ood_change: Interval, seeds: 
         )
     if result == "target met" and id_change.low < -LARGEST_ID_DROP:
         remarks.append("The ID interval reaches below −1 point, so a larger ID loss is not ruled out.")
+    if result in ("smaller", "larger", "target met") and over_seeds.known and not over_seeds.excludes_zero:
+        remarks.append(
+            f"Between the {seeds} seeds alone the gap's change, {_points(over_seeds)} (t interval), is "
+            "inside the noise: more seeds would settle it."
+        )
     if seeds < 2:
         remarks.append("One seed: the interval covers the choice of test examples, not of training.")
     return remarks
