@@ -16,8 +16,8 @@ from tether import methods
 from tether.data import DataConfig
 from tether.data.config_parts import ShiftSpec
 from tether.errors import RequestError, nearest
-from tether.methods.leave_out import check_part
 from tether.evaluation.headline_metric import HEADLINE_METRICS
+from tether.methods.leave_out import check_part
 from tether.models.config import ModelConfig
 from tether.training.recipe import TrainConfig
 
