@@ -11,10 +11,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tether.data.portray import portray
 from tether.errors import RequestError
 from tether.evaluation import metrics
 from tether.evaluation.predict import Probabilities, predict_set
+from tether.evaluation.shown import samples
 from tether.evaluation.statistics import wilson
 from tether.evaluation.suite import EvalSet
 from tether.files import atomic, write_json, write_text
@@ -33,7 +33,6 @@ SCHEMA = pa.schema(
         ("probabilities", pa.list_(pa.float32())),
     ]
 )
-SHOWN = 3  # samples a set in the report's gallery
 
 
 def measure(
@@ -57,6 +56,7 @@ def measure(
         The rows of `results.jsonl`.
     """
     rows: list[dict[str, Any]] = []
+    shown: list[dict[str, Any]] = []
     total = sum(len(s.examples) for s in sets)
     with (
         bar(label, total) as progress,
@@ -71,9 +71,10 @@ def measure(
                     "its weights are damaged or its training diverged"
                 )
             writer.write_table(_table(evalset, probabilities))
+            shown += samples(evalset, model, probabilities)
             marked = {**about, "seen": evalset.name in seen}
             rows += [{**marked, **row} for row in result_rows(evalset, probabilities)]
-    write_json(folder / "samples.json", [s for evalset in sets for s in samples(evalset, model)])
+    write_json(folder / "samples.json", shown)
     write_text(folder / "results.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
     return rows
 
@@ -120,23 +121,4 @@ def result_rows(evalset: EvalSet, probabilities: Probabilities) -> list[dict[str
             "n": len(labels),
         }
         for metric, (value, low, high) in values.items()
-    ]
-
-
-def samples(evalset: EvalSet, model: Model) -> list[dict[str, Any]]:
-    """The first few samples of a set, as a report shows them."""
-    rows = range(min(SHOWN, len(evalset.examples)))
-    batch = evalset.batch(rows, model)
-    if batch.space != "raw":  # embeddings cannot be shown; the samples they were made from can
-        batch = evalset.examples.batch(rows)
-    batch = batch.to("cpu")
-    return [
-        {
-            "evalset": evalset.name,
-            "kind": evalset.kind,
-            "severity": evalset.severity,
-            "label": int(evalset.examples.labels[i]),
-            **portray(batch, i),
-        }
-        for i in rows
     ]

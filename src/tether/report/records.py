@@ -52,12 +52,13 @@ class Predictions:
 
 @dataclass(frozen=True)
 class Sample:
-    """One example of a set to show to a reader: a text, or a PNG in base64."""
+    """One example of a set to show to a reader: a text, or a PNG in base64; `id` None in older runs."""
 
     key: SetKey
     label: int
     text: str | None
     image: str | None
+    id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ class Run:
         merge: rows of `merge.jsonl`; empty without one.
         samples: examples to show; empty without them.
         problems: what could not be read, one sentence each.
+        validation: rows of `validation.jsonl`, what a controller or early stopping saw; empty without one.
     """
 
     folder: Path
@@ -92,6 +94,7 @@ class Run:
     merge: tuple[Mapping[str, Any], ...]
     samples: tuple[Sample, ...]
     problems: tuple[str, ...]
+    validation: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def name(self) -> str:

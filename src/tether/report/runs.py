@@ -74,6 +74,7 @@ def read_run(folder: Path) -> Run:
         results=read_results(folder / "results.jsonl", problems),
         log=tuple(row for _, row in read_lines(folder / "log.jsonl", problems)),
         merge=tuple(row for _, row in read_lines(folder / "merge.jsonl", problems, optional=True)),
+        validation=tuple(r for _, r in read_lines(folder / "validation.jsonl", problems, optional=True)),
         samples=read_samples(folder / "samples.json", problems),
         problems=tuple(problems),
     )
