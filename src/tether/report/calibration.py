@@ -90,13 +90,14 @@ def calibration_plot(comparison: Comparison, runs: Sequence[Run]) -> Drawing | N
             ax.set_title(clip(method))
             ax.set_xlim(0, 100)
             ax.set_ylim(0, 100)
-            ax.legend(fontsize=8, loc="upper left", borderpad=0, handlelength=1.6)
+            ax.legend(fontsize=8, loc="best", borderpad=0, handlelength=1.6)
         for ax in grid[len(curves) :]:
             ax.set_visible(False)
         figure.supxlabel("confidence, %", fontsize=10)
         figure.supylabel("accuracy, %", fontsize=10)
 
     label = "Accuracy against confidence. Expected calibration error in percent: " + "; ".join(
-        f"{m}: " + ", ".join(f"{n} {100 * r.ece:.1f}" for n, r in found.items()) for m, found in curves.items()
+        f"{m}: " + ", ".join(f"{n} {100 * r.ece:.1f}" for n, r in found.items())
+        for m, found in curves.items()
     )
     return Drawing("calibration", label, (0.8 + 2.4 * columns, 0.7 + 2.2 * lines), paint)

@@ -53,7 +53,8 @@ def loss_plot(run: Run, name: str) -> Drawing | None:
     steps = _series(log, "step")
     losses = {"loss": _series(log, "loss"), **_nested(log, "terms")}
     panels = [("loss and terms", steps, losses)]
-    if weights := _nested(log, "weights"):
+    weights = _nested(log, "weights")
+    if len(weights) > 1 or any(np.ptp(w[np.isfinite(w)]) for w in weights.values() if np.isfinite(w).any()):
         panels.append(("lambda", steps, weights))
     looked = [row for row in run.validation if _number(row, "step") is not None]
     if looked:
@@ -91,7 +92,7 @@ def loss_plot(run: Run, name: str) -> Drawing | None:
 
 
 def decisions(run: Run) -> list[tuple[int, str, str]]:
-    """What a controller of the lambdas decided: (step, its reason, factors as "name x0.8") of every change."""
+    """What a controller of the lambdas changed: (step, its reason, factors as "name x0.8")."""
     out: list[tuple[int, str, str]] = []
     last: Any = None
     for row in run.validation:

@@ -112,7 +112,7 @@ def disagreements_of(runs: Sequence[Run], classes: Sequence[str]) -> Gallery:
                 found.setdefault((s.key, s.id), s)
     if not found:
         return Gallery(
-            reason="The runs kept no samples with their ids; `tether evaluate` on them writes such samples."
+            reason="These runs kept no samples with ids, as older ones did not; evaluate them again."
         )
     by_set: dict[SetKey, list[tuple[float, Disagreement]]] = {}
     for (key, number), sample in found.items():
@@ -141,7 +141,9 @@ def usable(sample: Sample) -> bool:
     if isinstance(sample.text, str):
         return True
     try:
-        return isinstance(sample.image, str) and base64.b64decode(sample.image, validate=True).startswith(_PNG)
+        return isinstance(sample.image, str) and base64.b64decode(sample.image, validate=True).startswith(
+            _PNG
+        )
     except (binascii.Error, ValueError):
         return False
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -117,7 +118,7 @@ def _commonest(counts: Counts, classes: Sequence[str], seeds: int) -> Mistake | 
     np.fill_diagonal(wrong, 0)
     if not wrong.any():
         return None
-    true, predicted = np.unravel_index(int(wrong.argmax()), wrong.shape)
+    true, predicted = divmod(int(wrong.argmax()), len(classes))
     n = int(wrong[true, predicted])
     share = n / int(counts[true].sum())
     return Mistake(classes[true], classes[predicted], share, round(n / seeds))
@@ -145,7 +146,8 @@ def confusion_plot(method: str, comparison: Comparison, runs: Sequence[Run], nam
             _matrix(ax, _shares(counts), title, classes, named=k == 0)
 
     told = "; ".join(
-        f"{title}: {100 * counts.trace() / counts.sum():.1f}% on the diagonal" for title, counts in panels.items()
+        f"{title}: {100 * counts.trace() / counts.sum():.1f}% on the diagonal"
+        for title, counts in panels.items()
     )
     side = 1.2 + 0.24 * max(5, len(classes))
     label = f"{method}: predicted class by true class. {told}."
@@ -156,13 +158,11 @@ def _shares(counts: Counts) -> Floats:
     """Rows that sum to 1; NaN where a class has no example."""
     of_class = counts.sum(axis=1, keepdims=True)
     out: Floats = np.full(counts.shape, np.nan)
-    return np.divide(counts, of_class, out=out, where=of_class > 0)
+    np.divide(counts, of_class, out=out, where=of_class > 0)
+    return out
 
 
-def _matrix(ax: object, shares: Floats, title: str, classes: Sequence[str], named: bool) -> None:
-    from matplotlib.axes import Axes
-
-    assert isinstance(ax, Axes)
+def _matrix(ax: Any, shares: Floats, title: str, classes: Sequence[str], named: bool) -> None:
     ax.imshow(100 * shares, cmap="cividis", vmin=0, vmax=100, interpolation="none")
     if len(classes) <= 20:
         for (i, j), value in np.ndenumerate(shares):

@@ -146,9 +146,7 @@ def _svg(drawing: Drawing) -> Markup:
     return Markup(drawing.inline())
 
 
-def _until(
-    items: Iterable[Titled], size: Callable[[Titled], int], budget: int
-) -> tuple[list[Titled], int]:
+def _until(items: Iterable[Titled], size: Callable[[Titled], int], budget: int) -> tuple[list[Titled], int]:
     """Items while they fit, and how many do not."""
     kept: list[Titled] = []
     left_out = 0

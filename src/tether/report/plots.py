@@ -79,9 +79,7 @@ def severity_plot(comparison: Comparison) -> Drawing | None:
                 style = look[m]
                 plain: dict[str, Any] = {"color": INK, "alpha": 0.25, "lw": 0.8}
                 colourful: dict[str, Any] = {"color": style.colour, "ls": style.dash, "marker": style.marker}
-                ax.plot(
-                    x, 100 * np.array(y), label=clip(m), ms=4, **(colourful if m in named else plain)
-                )
+                ax.plot(x, 100 * np.array(y), label=clip(m), ms=4, **(colourful if m in named else plain))
             ax.set_title(clip(name))
             ax.set_xticks(range(6))
         for ax in grid[len(names) :]:

@@ -19,7 +19,8 @@ from tether.report.records import Run
 from tether.report.svg import INK, Drawing, Look, clip, looks
 from tether.report.tables import seconds
 
-_EDGE = {"markeredgecolor": INK, "markeredgewidth": 0.5}
+_DURATIONS = (0.1, 1, 3, 10, 30, 60, 180, 600, 1800, *(3600 * h for h in (1, 3, 10, 24, 72, 240)))
+_EDGE: dict[str, Any] = {"markeredgecolor": INK, "markeredgewidth": 0.5}
 
 
 def pareto_plot(comparison: Comparison) -> Drawing | None:
@@ -104,7 +105,7 @@ def id_ood_plot(comparison: Comparison) -> Drawing:
 
 
 def mu_paths_plot(runs: Sequence[Run]) -> Drawing | None:
-    """Validation accuracy on OOD against ID as mu goes from 0 to 1; one path a method, its first seed with one.
+    """Validation accuracy, OOD against ID, as mu goes from 0 to 1: a path a method, of its first such seed.
 
     None when no run kept a sweep with both accuracies.
     """
@@ -150,7 +151,16 @@ def _front(ax: Any, points: Sequence[tuple[float, float]]) -> None:
 
 def _point(ax: Any, x: float, y: float, look: Look, name: str, **bars: Any) -> None:
     ax.errorbar(
-        x, y, color=look.colour, marker=look.marker, ms=7, ls="", elinewidth=1, label=clip(name), **_EDGE, **bars
+        x,
+        y,
+        color=look.colour,
+        marker=look.marker,
+        ms=7,
+        ls="",
+        elinewidth=1,
+        label=clip(name),
+        **_EDGE,
+        **bars,
     )
 
 
@@ -158,7 +168,7 @@ def _duration_ticks(ax: Any, low: float, high: float, nothing: float | None) -> 
     """Durations that people know at a logarithmic axis, thinned to six, and "none" for the zero's place."""
     known = [
         s
-        for s in (0.1, 1, 3, 10, 30, 60, 180, 600, 1800, 3600, 3 * 3600, 10 * 3600, 86400, 3 * 86400, 10 * 86400)
+        for s in _DURATIONS
         if low / 1.5 <= s <= high * 1.5 and s != nothing and not (nothing and s < 1.5 * nothing)
     ]
     known = known[:: math.ceil(len(known) / 6) or 1] or [low if nothing is None else high]

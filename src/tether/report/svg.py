@@ -40,7 +40,7 @@ _SETTINGS: dict[str, Any] = {
     "axes.titlesize": 10,
     "axes.grid": True,
     "axes.axisbelow": True,
-    "grid.alpha": 0.2,
+    "grid.alpha": 0.15,
     "grid.color": INK,
     "legend.frameon": False,
     **dict.fromkeys(
@@ -126,9 +126,7 @@ class Drawing:
             for target in targets:
                 about = _NO_DATE if target.suffix == ".svg" else None
                 with atomic(target) as part:
-                    figure.savefig(
-                        part, format=target.suffix[1:], dpi=200, facecolor="white", metadata=about
-                    )
+                    figure.savefig(part, format=target.suffix[1:], dpi=200, facecolor="white", metadata=about)
         return targets
 
     @contextmanager
