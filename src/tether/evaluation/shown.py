@@ -1,4 +1,4 @@
-"""Samples for people to look at: the first few of every set, and those that the model got most wrong."""
+"""Samples for people to look at: the first few of every set, and some that the model got wrong."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from tether.evaluation.suite import EvalSet
 from tether.models.model import Model
 
 SHOWN = 3  # samples a set, for what a shift looks like
-MISTAKES = 12  # more of a clean set: where one run is sure and wrong, another may be right
+MISTAKES = 12  # more of a clean set: where one run is wrong, another may be right
 LONGEST_SIDE = 128  # pixels; nineteen corruptions of photographs would fill a run's folder otherwise
 LONGEST_TEXT = 2000  # characters
 
 
 def rows_to_show(evalset: EvalSet, probabilities: Array | None) -> list[int]:
-    """The first three rows, then in ID and natural sets the wrong ones, surest first, up to twelve.
+    """The first three rows, then in ID and natural sets up to twelve wrong ones, from the surest to the least.
 
     Every run keeps its own mistakes, so a report over several has samples on which methods differ, although
     no run knows of the others.
@@ -33,7 +33,9 @@ def rows_to_show(evalset: EvalSet, probabilities: Array | None) -> list[int]:
     labels = evalset.examples.labels
     wrong = (probabilities.argmax(axis=1) != labels) & (labels >= 0)
     order = np.argsort(-probabilities.max(axis=1), kind="stable")
-    return rows + [int(i) for i in order if wrong[i] and i not in rows][:MISTAKES]
+    mistakes = [int(i) for i in order if wrong[i] and i not in rows]
+    count = min(MISTAKES, len(mistakes))
+    return rows + [mistakes[i * len(mistakes) // count] for i in range(count)]
 
 
 def samples(evalset: EvalSet, model: Model, probabilities: Array | None = None) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 
 from tether.evaluation.headline import ADVERSARIAL, KINDS, SetKey
+from tether.evaluation.metrics import Array
 from tether.report.records import Predictions, Run, Sample
 
 SAMPLE_BYTES: Final = 700_000
@@ -80,7 +81,7 @@ class Gallery:
     reason: str = ""
 
 
-def examples_of(runs: Sequence[Run], classes: Sequence[str]) -> Gallery:
+def examples_of(runs: Sequence[Run], classes: Sequence[str], limit: int = SAMPLE_BYTES) -> Gallery:
     """Up to three samples of each set: the first of every set before the second of any."""
     given = next((run.samples for run in runs if run.samples), ())
     by_set: dict[SetKey, list[Sample]] = {}
@@ -88,7 +89,7 @@ def examples_of(runs: Sequence[Run], classes: Sequence[str]) -> Gallery:
         if usable(s):
             by_set.setdefault(s.key, []).append(s)
     kept: dict[SetKey, list[Shown]] = {key: [] for key in sorted(by_set, key=_order)}
-    budget = Budget(SAMPLE_BYTES)
+    budget = Budget(limit)
     for turn in range(_A_SET):
         for key, mine in kept.items():
             if turn < len(by_set[key]) and budget.takes(shown := _shown(by_set[key][turn], classes)):
@@ -96,7 +97,7 @@ def examples_of(runs: Sequence[Run], classes: Sequence[str]) -> Gallery:
     return Gallery(tuple((k, tuple(v)) for k, v in kept.items() if v), left_out=budget.left_out)
 
 
-def disagreements_of(runs: Sequence[Run], classes: Sequence[str]) -> Gallery:
+def disagreements_of(runs: Sequence[Run], classes: Sequence[str], limit: int = DISAGREEMENT_BYTES) -> Gallery:
     """Samples to which the methods give different answers, one set after the other in turn.
 
     A method speaks through its first seed. Of a set those come first on which the methods are most evenly
@@ -114,16 +115,17 @@ def disagreements_of(runs: Sequence[Run], classes: Sequence[str]) -> Gallery:
         return Gallery(
             reason="These runs kept no samples with ids, as older ones did not; evaluate them again."
         )
+    tables = [{s.key: s for s in run.sets} for run in speakers]
     by_set: dict[SetKey, list[tuple[float, Disagreement]]] = {}
     for (key, number), sample in found.items():
-        answers = _answers(speakers, key, number, sample.label, classes)
+        answers = _answers(speakers, tables, key, number, sample.label, classes)
         if len(answers) < 2:
             continue
         right = sum(len(a.methods) for a in answers if a.right)
         split = min(right, len(speakers) - right) / len(speakers)
         one = Disagreement(key, number, _shown(sample, classes), answers)
         by_set.setdefault(key, []).append((split, one))
-    budget = Budget(DISAGREEMENT_BYTES)
+    budget = Budget(limit)
     kept: list[Disagreement] = []
     queues = [sorted(by_set[k], key=lambda d: (-d[0], d[1].id)) for k in sorted(by_set, key=_order)]
     for turn in range(max((len(q) for q in queues), default=0)):
@@ -149,12 +151,17 @@ def usable(sample: Sample) -> bool:
 
 
 def _answers(
-    speakers: Sequence[Run], key: SetKey, number: int, label: int, classes: Sequence[str]
+    speakers: Sequence[Run],
+    tables: Sequence[Mapping[SetKey, Predictions]],
+    key: SetKey,
+    number: int,
+    label: int,
+    classes: Sequence[str],
 ) -> tuple[Answer, ...]:
     """The methods by their answer; empty where one of them has not predicted this sample."""
     by_class: dict[int, list[tuple[str, float]]] = {}
-    for run in speakers:
-        row = _row(run, key, number)
+    for run, sets in zip(speakers, tables, strict=True):
+        row = _row(sets.get(key), number)
         if row is None:
             return ()
         guess = int(row.argmax())
@@ -166,17 +173,12 @@ def _answers(
     return tuple(sorted(answers, key=lambda a: (not a.right, -len(a.methods))))
 
 
-def _row(run: Run, key: SetKey, number: int) -> np.ndarray[tuple[int], np.dtype[np.floating]] | None:
-    """Probabilities of one sample; ids are sorted."""
-    s = _sets(run).get(key)
+def _row(s: Predictions | None, number: int) -> Array | None:
+    """Probabilities of one sample, (C,); ids are sorted."""
     if s is None:
         return None
     at = int(np.searchsorted(s.ids, number))
     return s.probabilities[at] if at < len(s.ids) and s.ids[at] == number else None
-
-
-def _sets(run: Run) -> Mapping[SetKey, Predictions]:
-    return {s.key: s for s in run.sets}
 
 
 def _shown(sample: Sample, classes: Sequence[str]) -> Shown:

@@ -17,7 +17,7 @@ from tether.report.records import Run
 from tether.report.svg import INK, Drawing, clip
 
 SMALLEST_GROUP = 25  # METHODS 1.12: fewer examples do not make a worst group
-_LARGEST_MATRIX = 40  # classes; more cannot be read as a picture, and the weakest spots name what matters
+LARGEST_MATRIX = 40  # classes; more cannot be read as a picture, and the weakest spots name what matters
 
 Counts = NDArray[np.int64]
 
@@ -124,6 +124,24 @@ def _commonest(counts: Counts, classes: Sequence[str], seeds: int) -> Mistake | 
     return Mistake(classes[true], classes[predicted], share, round(n / seeds))
 
 
+@dataclass(frozen=True)
+class Matrix:
+    """A confusion matrix to read: (C, C) shares of each true class as fractions, NaN without an example."""
+
+    method: str
+    kind: str
+    shares: Floats
+
+
+def matrices(method: str, comparison: Comparison, runs: Sequence[Run]) -> list[Matrix]:
+    """ID and OOD matrices of one method, its seeds pooled; none with more than forty classes."""
+    if len(comparison.classes) > LARGEST_MATRIX:
+        return []
+    mine = [run for run in runs if run.method == method]
+    found = ((kind, confusion(mine, kind)) for kind in (ID, comparison.ood_kind))
+    return [Matrix(method, kind, _shares(counts)) for kind, counts in found if counts.any()]
+
+
 def confusion_plot(method: str, comparison: Comparison, runs: Sequence[Run], name: str) -> Drawing | None:
     """Shares of each true class by predicted class, ID beside OOD; None with more than forty classes.
 
@@ -134,7 +152,7 @@ def confusion_plot(method: str, comparison: Comparison, runs: Sequence[Run], nam
         name: prefix of the picture's element ids.
     """
     classes = [clip(c, 22) for c in comparison.classes]
-    if len(classes) > _LARGEST_MATRIX:
+    if len(classes) > LARGEST_MATRIX:
         return None
     mine = [run for run in runs if run.method == method]
     kinds = {"ID": ID, f"OOD ({comparison.ood_kind})": comparison.ood_kind}

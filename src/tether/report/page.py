@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
@@ -15,11 +15,12 @@ from markupsafe import Markup
 from tether.errors import RequestError
 from tether.evaluation.headline import KINDS, SetKey
 from tether.files import write_text
+from tether.progress import bar
 from tether.report.comparison import Comparison
 from tether.report.curves import decisions
-from tether.report.figures import confusions_of, curves_of, figures_of
-from tether.report.gallery import disagreements_of, examples_of
-from tether.report.mistakes import SMALLEST_GROUP, weaknesses
+from tether.report.figures import curves_of, figures_of
+from tether.report.gallery import DISAGREEMENT_BYTES, SAMPLE_BYTES, disagreements_of, examples_of
+from tether.report.mistakes import LARGEST_MATRIX, SMALLEST_GROUP, matrices, weaknesses
 from tether.report.plots import LINES
 from tether.report.records import Run
 from tether.report.scatter import cost, line_of
@@ -30,8 +31,10 @@ from tether.report.tables import comparison_csv, comparison_json, number, second
 from tether.report.verdicts import bounds, percent
 
 MAX_BYTES: Final = 3_000_000
-_CURVE_BYTES = 600_000
-_CONFUSION_BYTES = 400_000
+CURVE_BYTES: Final = 600_000
+CONFUSION_BYTES: Final = 500_000
+_CELL_BYTES = 24  # of a matrix
+_ROW_BYTES = 180  # of a method on a set, in the table of shifts
 _CONFIG_CHARACTERS = 20_000
 _MANY = 12  # methods; on paper a table of more is set narrower
 
@@ -44,8 +47,6 @@ _TONES = {
     "larger": "bad",
     "not measured": "bad",
 }
-
-Titled = TypeVar("Titled")
 
 
 def write_page(comparison: Comparison, runs: Sequence[Run], target: Path, title: str, command: str) -> Path:
@@ -90,16 +91,28 @@ def page_html(
 ) -> str:
     """The page as text; see `write_page`. `stem` is what the CSV and JSON beside it are called."""
     script = _resource("page.js")
-    confusions, confusions_left_out = _until(
-        ((method, _svg(d)) for method, d in confusions_of(comparison, runs)),
-        lambda item: len(item[1]),
-        _CONFUSION_BYTES,
-    )
-    curves, curves_left_out = _until(
-        ((run.name, [_svg(d) for d in drawn], decisions(run)) for run, drawn in curves_of(runs)),
-        lambda item: sum(len(svg) for svg in item[1]),
-        _CURVE_BYTES,
-    )
+    over_all, of_runs = figures_of(comparison, runs), curves_of(runs)
+    with bar("report", len(over_all) + len(of_runs)) as progress:
+        figures = {}
+        for name, drawing in over_all.items():
+            figures[name] = _svg(drawing)
+            progress.advance()
+        share = _share_left(comparison, runs, figures.values())
+        curves: list[tuple[str, list[Markup], list[tuple[int, str, str]]]] = []
+        budget = share * CURVE_BYTES
+        for run, drawn in of_runs:
+            svgs = [_svg(d) for d in drawn]
+            budget -= sum(len(svg) for svg in svgs)
+            if budget < 0:
+                break
+            curves.append((run.name, svgs, decisions(run)))
+            progress.advance()
+    cells = 2 * len(comparison.classes) ** 2
+    confusions = [
+        found
+        for r in comparison.rows[: int(share * CONFUSION_BYTES / (cells * _CELL_BYTES))]
+        if (found := matrices(r.method, comparison, runs))
+    ]
     template = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True).from_string(
         _resource("page.html.j2")
     )
@@ -114,18 +127,19 @@ def page_html(
         many=len(comparison.rows) > _MANY,
         lines=LINES,
         smallest_group=SMALLEST_GROUP,
-        figures={name: _svg(d) for name, d in figures_of(comparison, runs).items()},
+        figures=figures,
         line=line_of(comparison),
         cost=cost,
         shift_table=_shift_table(comparison),
         seen=seen_table(runs),
-        examples=examples_of(runs, comparison.classes),
-        disagreements=disagreements_of(runs, comparison.classes),
+        examples=examples_of(runs, comparison.classes, int(share * SAMPLE_BYTES)),
+        disagreements=disagreements_of(runs, comparison.classes, int(share * DISAGREEMENT_BYTES)),
         weaknesses=weaknesses(comparison, runs),
         confusions=confusions,
-        confusions_left_out=confusions_left_out,
+        confusions_left_out=len(comparison.rows) - len(confusions),
+        most_classes=LARGEST_MATRIX,
         curves=curves,
-        curves_left_out=curves_left_out,
+        curves_left_out=len(of_runs) - len(curves),
         config_characters=_CONFIG_CHARACTERS,
         css=Markup(_resource("page.css")),
         script=Markup(script),
@@ -146,17 +160,12 @@ def _svg(drawing: Drawing) -> Markup:
     return Markup(drawing.inline())
 
 
-def _until(items: Iterable[Titled], size: Callable[[Titled], int], budget: int) -> tuple[list[Titled], int]:
-    """Items while they fit, and how many do not."""
-    kept: list[Titled] = []
-    left_out = 0
-    for item in items:
-        budget -= size(item)
-        if budget >= 0:
-            kept.append(item)
-        else:
-            left_out += 1
-    return kept, left_out
+def _share_left(comparison: Comparison, runs: Sequence[Run], figures: Iterable[Markup]) -> float:
+    """What share of their budgets samples, matrices and curves get beside what cannot be left out."""
+    fixed = sum(len(svg.encode()) for svg in figures) + _ROW_BYTES * len(comparison.shifts) + 60_000
+    fixed += sum(len(run.config_text[:_CONFIG_CHARACTERS].encode()) for run in runs)
+    wanted = SAMPLE_BYTES + DISAGREEMENT_BYTES + CURVE_BYTES + CONFUSION_BYTES
+    return max(0.0, min(1.0, (MAX_BYTES - fixed) / wanted))
 
 
 def _counts(comparison: Comparison) -> str:

@@ -19,7 +19,10 @@ from tether.report.records import Run
 from tether.report.svg import INK, Drawing, Look, clip, looks
 from tether.report.tables import seconds
 
-_DURATIONS = (0.1, 1, 3, 10, 30, 60, 180, 600, 1800, *(3600 * h for h in (1, 3, 10, 24, 72, 240)))
+_DURATIONS = (
+    *(0.1, 1, 3, 10, 20, 30, 60, 120, 180, 300, 600, 1200, 1800),
+    *(3600 * h for h in (1, 2, 5, 10, 24, 72, 240)),
+)
 _EDGE: dict[str, Any] = {"markeredgecolor": INK, "markeredgewidth": 0.5}
 
 
@@ -43,7 +46,7 @@ def pareto_plot(comparison: Comparison) -> Drawing | None:
         _front(ax, [(x[i], 100 * rows[i].ood_accuracy.value) for i in best])
         for at, r in zip(x, rows, strict=True):
             _point(ax, at, 100 * r.ood_accuracy.value, look[r.method], r.method, yerr=arms(r.ood_accuracy))
-        _duration_ticks(ax, min(x), max(x), nothing if len(paid) < len(rows) else None)
+        _duration_ticks(ax, min(paid, default=1.0), max(x), nothing if len(paid) < len(rows) else None)
         ax.set_xlabel("training, teachers included (logarithmic)")
         ax.set_ylabel(f"OOD accuracy ({comparison.ood_kind}), %")
         _legend(figure, len(rows) + 1)
@@ -166,14 +169,10 @@ def _point(ax: Any, x: float, y: float, look: Look, name: str, **bars: Any) -> N
 
 def _duration_ticks(ax: Any, low: float, high: float, nothing: float | None) -> None:
     """Durations that people know at a logarithmic axis, thinned to six, and "none" for the zero's place."""
-    known = [
-        s
-        for s in _DURATIONS
-        if low / 1.5 <= s <= high * 1.5 and s != nothing and not (nothing and s < 1.5 * nothing)
-    ]
-    known = known[:: math.ceil(len(known) / 6) or 1] or [low if nothing is None else high]
-    places = [*([] if nothing is None else [nothing]), *known]
-    names = [*([] if nothing is None else ["none"]), *(seconds(s) for s in known)]
+    known = [s for s in _DURATIONS if low / 1.3 <= s <= high * 1.3]
+    known = known[:: math.ceil(len(known) / 6) or 1] or [low]
+    zero = [] if nothing is None else [(nothing, "none")]
+    places, names = zip(*zero, *((s, seconds(s)) for s in known), strict=True)
     ax.set_xticks(places, names)
     ax.set_xticks([], minor=True)
 
