@@ -57,9 +57,7 @@ def taken_as(taken: list[Path], path: Path) -> Path:
 
 def main() -> None:
     """Build the page in a temporary folder, so that the runs' folder stays as it is."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description="Take the report's pictures for the documentation.")
     parser.add_argument("folder", type=Path, help="a folder that holds runs, as tether compare writes it")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "images")
     parser.add_argument("--title", help="heading of the page; the folder's name by default")

@@ -1,7 +1,6 @@
-"""Headless Chromium over its debugging pipe: the protocol is JSON between NUL bytes, so nothing is installed.
+"""Headless Chromium over its debugging pipe: JSON between NUL bytes.
 
-A browser driver (Selenium, Playwright) would bring a browser or a driver of its own; this needs a Chromium and
-two pipes.
+Selenium and Playwright bring a driver or a browser of their own; this needs a Chromium and two pipes.
 """
 
 from __future__ import annotations

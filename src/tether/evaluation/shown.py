@@ -19,7 +19,7 @@ LONGEST_TEXT = 2000  # characters
 
 
 def rows_to_show(evalset: EvalSet, probabilities: Array | None) -> list[int]:
-    """The first three rows, then in ID and natural sets up to twelve wrong ones, from the surest to the least.
+    """The first three rows, then in ID and natural sets up to twelve wrong ones, sure and unsure.
 
     Every run keeps its own mistakes, so a report over several has samples on which methods differ, although
     no run knows of the others.

@@ -22,6 +22,7 @@ SAMPLE_BYTES: Final = 700_000
 DISAGREEMENT_BYTES: Final = 700_000
 _A_SET = 3  # of a set, to show a shift
 _MOST = 24  # disagreements; one looks at a screen or two of them
+_MOST_CLEAN = 18  # of those without a corruption, so that the others find room
 _CHARACTERS = 600  # of a text; the reader wants its tone, not its end
 _PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -128,10 +129,12 @@ def disagreements_of(runs: Sequence[Run], classes: Sequence[str], limit: int = D
     budget = Budget(limit)
     kept: list[Disagreement] = []
     queues = [sorted(by_set[k], key=lambda d: (-d[0], d[1].id)) for k in sorted(by_set, key=_order)]
-    for turn in range(max((len(q) for q in queues), default=0)):
-        for queue in queues:
-            if turn < len(queue) and len(kept) < _MOST and budget.takes(queue[turn][1].shown):
-                kept.append(queue[turn][1])
+    clean = [q for q in queues if q[0][1].key.severity == 0]
+    for most, some in ((_MOST_CLEAN, clean), (_MOST, [q for q in queues if q not in clean])):
+        for turn in range(max((len(q) for q in some), default=0)):
+            for queue in some:
+                if turn < len(queue) and len(kept) < most and budget.takes(queue[turn][1].shown):
+                    kept.append(queue[turn][1])
     kept.sort(key=lambda d: _order(d.key))
     total = sum(len(q) for q in queues)
     reason = "" if kept else "On the samples that were kept, all methods give the same answers."

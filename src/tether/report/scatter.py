@@ -23,6 +23,7 @@ _DURATIONS = (
     *(0.1, 1, 3, 10, 20, 30, 60, 120, 180, 300, 600, 1200, 1800),
     *(3600 * h for h in (1, 2, 5, 10, 24, 72, 240)),
 )
+_COLUMN = 16  # entries of a legend in one column
 _EDGE: dict[str, Any] = {"markeredgecolor": INK, "markeredgewidth": 0.5}
 
 
@@ -46,6 +47,9 @@ def pareto_plot(comparison: Comparison) -> Drawing | None:
         _front(ax, [(x[i], 100 * rows[i].ood_accuracy.value) for i in best])
         for at, r in zip(x, rows, strict=True):
             _point(ax, at, 100 * r.ood_accuracy.value, look[r.method], r.method, yerr=arms(r.ood_accuracy))
+        for i in best:
+            place = {"xytext": (5, 5), "textcoords": "offset points", "fontsize": 8}
+            ax.annotate(clip(rows[i].method), (x[i], 100 * rows[i].ood_accuracy.value), **place)
         _duration_ticks(ax, min(paid, default=1.0), max(x), nothing if len(paid) < len(rows) else None)
         ax.set_xlabel("training, teachers included (logarithmic)")
         ax.set_ylabel(f"OOD accuracy ({comparison.ood_kind}), %")
@@ -55,7 +59,7 @@ def pareto_plot(comparison: Comparison) -> Drawing | None:
     label = f"OOD accuracy against training cost. On the front: {on_front}. " + "; ".join(
         f"{r.method}: {seconds(cost(r))}, {100 * r.ood_accuracy.value:.1f}%" for r in rows
     )
-    return Drawing("pareto", label, (7.6, _height(len(rows) + 1)), paint)
+    return Drawing("pareto", label, _size(len(rows) + 1), paint)
 
 
 def cost(row: Row) -> float:
@@ -104,7 +108,7 @@ def id_ood_plot(comparison: Comparison) -> Drawing:
     label = f"ID accuracy against OOD accuracy.{fitted} " + "; ".join(
         f"{r.method}: {100 * r.id_accuracy.value:.1f}%, {100 * r.ood_accuracy.value:.1f}%" for r in rows
     )
-    return Drawing("id-ood", label, (7.6, _height(len(rows) + 2)), paint)
+    return Drawing("id-ood", label, _size(len(rows) + 2), paint)
 
 
 def mu_paths_plot(runs: Sequence[Run]) -> Drawing | None:
@@ -142,7 +146,7 @@ def mu_paths_plot(runs: Sequence[Run]) -> Drawing | None:
         f"Paths of {', '.join(paths)} from before training (mu = 0) to after (mu = 1), on validation sets: "
         "ID against OOD accuracy, the chosen mu as a star."
     )
-    return Drawing("mu-paths", label, (7.6, _height(len(paths) + 3)), paint)
+    return Drawing("mu-paths", label, _size(len(paths) + 3), paint)
 
 
 def _front(ax: Any, points: Sequence[tuple[float, float]]) -> None:
@@ -168,9 +172,13 @@ def _point(ax: Any, x: float, y: float, look: Look, name: str, **bars: Any) -> N
 
 
 def _duration_ticks(ax: Any, low: float, high: float, nothing: float | None) -> None:
-    """Durations that people know at a logarithmic axis, thinned to six, and "none" for the zero's place."""
-    known = [s for s in _DURATIONS if low / 1.3 <= s <= high * 1.3]
-    known = known[:: math.ceil(len(known) / 6) or 1] or [low]
+    """Durations that people know at a logarithmic axis, about six, and "none" for the zero's place."""
+    gap = max(1.5, (high / low) ** (1 / 6))  # six fit beside each other
+    known: list[float] = []
+    for s in _DURATIONS:
+        if low / 1.3 <= s <= high * 1.3 and (not known or s >= gap * known[-1]):
+            known.append(s)
+    known = known or [low]
     zero = [] if nothing is None else [(nothing, "none")]
     places, names = zip(*zero, *((s, seconds(s)) for s in known), strict=True)
     ax.set_xticks(places, names)
@@ -178,9 +186,10 @@ def _duration_ticks(ax: Any, low: float, high: float, nothing: float | None) -> 
 
 
 def _legend(figure: Figure, entries: int) -> None:
-    figure.legend(loc="outside right upper", ncols=1 if entries <= 16 else 2, fontsize=9)
+    figure.legend(loc="outside right upper", ncols=1 if entries <= _COLUMN else 2, fontsize=9)
 
 
-def _height(entries: int) -> float:
-    """Inches that a figure needs for its legend beside it."""
-    return max(4.2, 0.8 + 0.2 * (entries if entries <= 16 else math.ceil(entries / 2)))
+def _size(entries: int) -> tuple[float, float]:
+    """Inches that a figure needs with its legend beside it."""
+    lines = entries if entries <= _COLUMN else math.ceil(entries / 2)
+    return 7.6 if entries <= _COLUMN else 10.4, max(4.2, 0.8 + 0.2 * lines)
