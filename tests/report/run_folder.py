@@ -153,7 +153,7 @@ def write_run(folder, method, seed):
         for e, k, s in SETS
         for i in range(4)
     ]
-    samples += [
+    text = [
         {
             "evalset": "street",
             "kind": "natural",
@@ -163,5 +163,5 @@ def write_run(folder, method, seed):
             "image": None,
         }
     ]
-    (folder / "samples.json").write_text(json.dumps(samples))
+    (folder / "samples.json").write_text(json.dumps(samples[:1] + text + samples[1:]))
     return folder

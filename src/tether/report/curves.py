@@ -57,8 +57,8 @@ def loss_plot(run: Run, name: str) -> Drawing | None:
     if len(weights) > 1 or any(np.ptp(w[np.isfinite(w)]) for w in weights.values() if np.isfinite(w).any()):
         panels.append(("lambda", steps, weights))
     looked = [row for row in run.validation if _number(row, "step") is not None]
-    if looked:
-        scores = {"ID": 100 * _series(looked, "id_val"), "OOD": 100 * _series(looked, "ood_val")}
+    scores = {name: 100 * _series(looked, key) for name, key in (("ID", "id_val"), ("OOD", "ood_val"))}
+    if any(np.isfinite(v).any() for v in scores.values()):
         panels.append(("validation accuracy, %", _series(looked, "step"), scores))
 
     def paint(figure: Figure) -> None:

@@ -83,6 +83,8 @@ def clip(name: str, limit: int = 26) -> str:
         'aaaa…bbbb'
     """
     safe = "".join(c if c.isprintable() else "\ufffd" for c in name)
+    if safe.startswith("_"):
+        safe = "\u200a" + safe  # a hair space: matplotlib keeps names with an underscore out of legends
     if len(safe) <= limit:
         return safe
     head = (limit - 1) // 2
