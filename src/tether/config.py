@@ -109,6 +109,7 @@ class Config(_Part):
         raw = self.flat()
         raw.pop("output")
         raw["train"].pop("checkpoint_every")
+        raw["train"].pop("cache_mb")
         return hashlib.sha256(json.dumps(raw, sort_keys=True).encode()).hexdigest()[:16]
 
     def run_name(self) -> str:

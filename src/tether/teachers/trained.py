@@ -96,6 +96,7 @@ def key(source: Trained, making: Making) -> str:
     """The cache key: everything the weights depend on."""
     recipe = making.recipe.model_dump(mode="json")
     recipe.pop("checkpoint_every")
+    recipe.pop("cache_mb")
     parts = {
         "method": source.method,
         "options": methods.options(source.method, source.options),

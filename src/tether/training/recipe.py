@@ -30,6 +30,8 @@ class TrainConfig(BaseModel):
             Without patience and without a controller nobody looks.
         group_lengths: texts of like length share a batch, so that little of it is padding; pictures are all
             of one size and keep the plain order.
+        cache_mb: memory for what teachers say of the clean training samples, which is then computed once and
+            not every epoch; 0 computes it every time.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -48,6 +50,7 @@ class TrainConfig(BaseModel):
     patience: int | None = Field(default=None, ge=1)
     validate_every: int | None = Field(default=None, ge=1)
     group_lengths: bool = True
+    cache_mb: int = Field(default=1024, ge=0)
 
     def total_steps(self, samples: int) -> int:
         """Optimiser steps over a training set of this size; a last short batch counts."""
