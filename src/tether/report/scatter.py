@@ -48,8 +48,8 @@ def pareto_plot(comparison: Comparison) -> Drawing | None:
         for at, r in zip(x, rows, strict=True):
             _point(ax, at, 100 * r.ood_accuracy.value, look[r.method], r.method, yerr=arms(r.ood_accuracy))
         for i in best:
-            place = {"xytext": (5, 5), "textcoords": "offset points", "fontsize": 8}
-            ax.annotate(clip(rows[i].method), (x[i], 100 * rows[i].ood_accuracy.value), **place)
+            spot = (x[i], 100 * rows[i].ood_accuracy.value)
+            ax.annotate(clip(rows[i].method), spot, (5, 5), textcoords="offset points", fontsize=8)
         _duration_ticks(ax, min(paid, default=1.0), max(x), nothing if len(paid) < len(rows) else None)
         ax.set_xlabel("training, teachers included (logarithmic)")
         ax.set_ylabel(f"OOD accuracy ({comparison.ood_kind}), %")
