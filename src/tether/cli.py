@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from tether import __version__, cli_compare, cli_proof, cli_shifts
+from tether import __version__, cli_compare, cli_proof, cli_report, cli_shifts
 from tether.errors import Interrupted, RequestError, nearest
 
 app = typer.Typer(
@@ -120,32 +120,7 @@ def predict(
         OUT.print(f"{p.label}\t{p.probability:.3f}\t{p.name}", markup=False, highlight=False, soft_wrap=True)
 
 
-@app.command(rich_help_panel=RUN)
-def report(
-    folders: Annotated[list[Path], typer.Argument(help="Run folders, or folders that hold runs.")],
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="The page to write.")] = None,
-    reference: Annotated[str | None, typer.Option(help="The method gaps are compared with.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Rebuild the page from results already on disk.
-
-    Example: `tether report runs/compare-digits -o report.html`
-    """
-    from tether.report.comparison import compare_runs
-    from tether.report.page import write_page
-    from tether.report.runs import find_runs, read_runs
-    from tether.report.tables import comparison_json, print_comparison
-
-    runs = read_runs(find_runs(*folders))
-    comparison = compare_runs(runs, reference)
-    target = output or folders[0] / "report.html"
-    command = "tether report " + " ".join(map(str, folders))
-    page = write_page(comparison, runs, target, folders[0].name, command)
-    if as_json:
-        print(comparison_json(comparison))
-        return
-    print_comparison(comparison, OUT)
-    OUT.print(f"\nReport: {page}", soft_wrap=True)
+app.command(rich_help_panel=RUN)(cli_report.report)
 
 
 @app.command(rich_help_panel=LOOK)

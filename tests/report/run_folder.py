@@ -139,12 +139,21 @@ def write_run(folder, method, seed):
         ]
         sweep = [r | {"chosen": r["mu"] == 0.5} for r in sweep]
         (folder / "merge.jsonl").write_text("".join(json.dumps(r) + "\n" for r in sweep))
+    labels = np.random.default_rng(9).integers(0, 3, EXAMPLES).tolist()
     samples = [
-        {"evalset": e, "kind": k, "severity": s, "label": i % 3, "text": None, "image": png(rng)}
+        {
+            "evalset": e,
+            "kind": k,
+            "severity": s,
+            "id": i + 10_000 * (k == "natural"),
+            "label": labels[i],
+            "text": None,
+            "image": png(rng),
+        }
         for e, k, s in SETS
         for i in range(4)
     ]
-    samples += [
+    text = [
         {
             "evalset": "street",
             "kind": "natural",
@@ -154,5 +163,5 @@ def write_run(folder, method, seed):
             "image": None,
         }
     ]
-    (folder / "samples.json").write_text(json.dumps(samples))
+    (folder / "samples.json").write_text(json.dumps(samples[:1] + text + samples[1:]))
     return folder

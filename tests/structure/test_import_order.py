@@ -34,6 +34,7 @@ LEVELS = [
         "run",
         "supply",
         "preview",
+        "cli_report",
         "cli_shifts",
         "cli_proof",
         "compose",

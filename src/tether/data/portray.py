@@ -16,13 +16,23 @@ _GAP = 3  # pixels between two pictures of a strip
 _QUALITY = 88  # WebP; a sheet of sixty shifts stays small, and the codec's own loss below what is shown
 
 
-def portray(batch: Batch, row: int) -> dict[str, str | None]:
-    """{"text": ..., "image": ...} with the other one None; a picture is a base64 PNG."""
+def portray(
+    batch: Batch, row: int, side: int | None = None, characters: int | None = None
+) -> dict[str, str | None]:
+    """{"text": ..., "image": ...} with the other one None; a picture is a base64 PNG.
+
+    Args:
+        side: a larger picture is made smaller, its longest side this many pixels.
+        characters: a longer text ends there.
+    """
     if not isinstance(batch.x, Tensor):
-        return {"text": batch.x[row], "image": None}
+        return {"text": batch.x[row][:characters], "image": None}
     pixels = (batch.x[row].clamp(0, 1) * 255).round().to(torch.uint8)
     buffer = io.BytesIO()
-    Image.fromarray(pixels.permute(1, 2, 0).cpu().numpy()).save(buffer, format="PNG", optimize=True)
+    picture = Image.fromarray(pixels.permute(1, 2, 0).cpu().numpy())
+    if side is not None:
+        picture.thumbnail((side, side))
+    picture.save(buffer, format="PNG", optimize=True)
     return {"text": None, "image": base64.b64encode(buffer.getvalue()).decode()}
 
 

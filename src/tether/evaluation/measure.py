@@ -12,13 +12,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tether.data import Examples
-from tether.data.portray import portray
 from tether.errors import RequestError
 from tether.evaluation.groups import Grouping, Names
 from tether.evaluation.headline import SetKey, is_seen
 from tether.evaluation.predict import Probabilities, predict_set
 from tether.evaluation.recompute import write_names
 from tether.evaluation.rows import breakdown_rows, result_rows
+from tether.evaluation.shown import samples
 from tether.evaluation.suite import EvalSet
 from tether.files import atomic, write_json, write_text
 from tether.methods import Predict
@@ -38,7 +38,6 @@ SCHEMA = pa.schema(
         ("members", pa.list_(pa.int16())),  # which overlapping groups
     ]
 )
-SHOWN = 3  # samples a set in the report's gallery
 
 
 def measure(
@@ -65,6 +64,7 @@ def measure(
     """
     rows: list[dict[str, Any]] = []
     parts: list[dict[str, Any]] = []
+    shown: list[dict[str, Any]] = []
     names = names or Names()
     total = sum(len(s.examples) for s in sets)
     with (
@@ -80,13 +80,14 @@ def measure(
                     "its weights are damaged or its training diverged"
                 )
             writer.write_table(_table(evalset, probabilities))
+            shown += samples(evalset, model, probabilities)
             key = SetKey(evalset.name, evalset.kind, evalset.severity)
             marked = {**about, "seen": is_seen(key, seen)}
             told = (key, probabilities, evalset.examples.labels, _grouping(evalset.examples), names)
             rows += [{**marked, **row} for row in result_rows(*told)]
             # 1000 classes under 95 corrupted sets would be most of the folder; they can be recomputed.
             parts += [{**marked, **row} for row in breakdown_rows(*told, classes=evalset.severity == 0)]
-    write_json(folder / "samples.json", [s for evalset in sets for s in samples(evalset, model)])
+    write_json(folder / "samples.json", shown)
     write_names(folder, names)
     write_text(folder / "breakdown.jsonl", "".join(json.dumps(row) + "\n" for row in parts))
     write_text(folder / "results.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
@@ -128,22 +129,3 @@ def _members(examples: Examples) -> pa.Array:
     if examples.members is None:
         return pa.nulls(len(examples), kind)
     return pa.array([np.flatnonzero(row) for row in examples.members], kind)
-
-
-def samples(evalset: EvalSet, model: Model) -> list[dict[str, Any]]:
-    """The first few samples of a set, as a report shows them."""
-    rows = range(min(SHOWN, len(evalset.examples)))
-    batch = evalset.batch(rows, model)
-    if batch.space != "raw":  # embeddings cannot be shown; the samples they were made from can
-        batch = evalset.examples.batch(rows)
-    batch = batch.to("cpu")
-    return [
-        {
-            "evalset": evalset.name,
-            "kind": evalset.kind,
-            "severity": evalset.severity,
-            "label": int(evalset.examples.labels[i]),
-            **portray(batch, i),
-        }
-        for i in rows
-    ]

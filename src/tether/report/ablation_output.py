@@ -20,7 +20,7 @@ from rich.text import Text
 from tether.files import write_text
 from tether.report.ablation import CONTROL, AblationRow, AblationTable, Change, points
 from tether.report.resources import resource
-from tether.report.svg import INK, draw, looks
+from tether.report.svg import INK, Drawing, looks
 from tether.report.verdicts import percent
 
 
@@ -144,7 +144,7 @@ def changes_plot(table: AblationTable) -> str:
         "Changes against the whole method with their 95% intervals, rows from the largest growth of the gap "
         "down; hollow markers are inside the noise."
     )
-    return draw("changes", label, (9.0, 1.0 + 0.28 * max(len(rows), 1)), paint)
+    return Drawing("changes", label, (9.0, 1.0 + 0.28 * max(len(rows), 1)), paint).inline()
 
 
 def _flat(row: AblationRow) -> dict[str, Any]:

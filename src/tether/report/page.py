@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
@@ -16,20 +15,28 @@ from markupsafe import Markup
 from tether.errors import RequestError
 from tether.evaluation.headline import KINDS, SetKey
 from tether.files import write_text
+from tether.progress import bar
 from tether.report.comparison import Comparison
-from tether.report.curves import loss_plot, merge_plot
-from tether.report.plots import id_ood_plot, intervals_plot, severity_plot, shift_map
-from tether.report.records import Run, Sample
+from tether.report.curves import decisions
+from tether.report.figures import curves_of, figures_of
+from tether.report.gallery import DISAGREEMENT_BYTES, SAMPLE_BYTES, disagreements_of, examples_of
+from tether.report.mistakes import LARGEST_MATRIX, SMALLEST_GROUP, matrices, weaknesses
+from tether.report.plots import LINES
+from tether.report.records import Run
+from tether.report.scatter import cost, line_of
+from tether.report.seen import seen_table
 from tether.report.shift_rows import ShiftRow
+from tether.report.svg import Drawing
 from tether.report.tables import comparison_csv, comparison_json, number, seconds
 from tether.report.verdicts import bounds, percent
 
 MAX_BYTES: Final = 3_000_000
-_SAMPLE_BYTES = 1_200_000
-_CURVE_BYTES = 1_000_000
-_SAMPLES_A_SET = 6
-_SAMPLE_CHARACTERS = 600  # of a text; the reader wants its tone, not its end
-_PNG = b"\x89PNG\r\n\x1a\n"
+CURVE_BYTES: Final = 600_000
+CONFUSION_BYTES: Final = 500_000
+_CELL_BYTES = 24  # of a matrix
+_ROW_BYTES = 180  # of a method on a set, in the table of shifts
+_CONFIG_CHARACTERS = 20_000
+_MANY = 12  # methods; on paper a table of more is set narrower
 
 # Colour only repeats what the word says.
 _TONES = {
@@ -46,7 +53,8 @@ def write_page(comparison: Comparison, runs: Sequence[Run], target: Path, title:
     """Write the page to `target`, and `target` with the endings .csv and .json beside it.
 
     The page loads nothing: pictures are SVG, examples are data URIs, and its policy forbids the network.
-    Examples and training curves are left out, and counted, where they would make it larger than 3 MB.
+    Examples, confusion matrices and training curves are left out, and counted, where they would make it
+    larger than 3 MB.
 
     Args:
         comparison: of these runs.
@@ -66,7 +74,7 @@ def write_page(comparison: Comparison, runs: Sequence[Run], target: Path, title:
         >>> write_page(compare_runs(runs), runs, Path("report.html"), "Digits", "...")  # doctest: +SKIP
     """
     target = Path(target)
-    html = page_html(comparison, runs, title, command)
+    html = page_html(comparison, runs, title, command, target.stem)
     if (size := len(html.encode())) > MAX_BYTES:
         raise RequestError(
             f"report: expected a page under {MAX_BYTES // 10**6} MB, got {size / 1e6:.1f} MB from "
@@ -78,27 +86,61 @@ def write_page(comparison: Comparison, runs: Sequence[Run], target: Path, title:
     return target
 
 
-def page_html(comparison: Comparison, runs: Sequence[Run], title: str, command: str) -> str:
-    """The page as text; see `write_page`."""
+def page_html(
+    comparison: Comparison, runs: Sequence[Run], title: str, command: str, stem: str = "report"
+) -> str:
+    """The page as text; see `write_page`. `stem` is what the CSV and JSON beside it are called."""
     script = _resource("page.js")
-    curves, curves_left_out = _curves(runs)
-    samples, samples_left_out = _samples(runs, comparison.classes)
+    over_all, of_runs = figures_of(comparison, runs), curves_of(runs)
+    with bar("report", len(over_all) + len(of_runs)) as progress:
+        figures = {}
+        for name, drawing in over_all.items():
+            figures[name] = _svg(drawing)
+            progress.advance()
+        share = _share_left(comparison, runs, figures.values())
+        curves: list[tuple[str, list[Markup], list[tuple[int, str, str]]]] = []
+        budget = share * CURVE_BYTES
+        for run, drawn in of_runs:
+            svgs = [_svg(d) for d in drawn]
+            budget -= sum(len(svg) for svg in svgs)
+            if budget < 0:
+                break
+            curves.append((run.name, svgs, decisions(run)))
+            progress.advance()
+    cells = 2 * len(comparison.classes) ** 2
+    confusions = [
+        found
+        for r in comparison.rows[: int(share * CONFUSION_BYTES / (cells * _CELL_BYTES))]
+        if (found := matrices(r.method, comparison, runs))
+    ]
     template = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True).from_string(
         _resource("page.html.j2")
     )
     return template.render(
         title=title,
         command=command,
+        stem=stem,
         comparison=comparison,
         runs=runs,
         tone=_TONES,
-        pictures=_pictures(comparison),
+        counts=_counts(comparison),
+        many=len(comparison.rows) > _MANY,
+        lines=LINES,
+        smallest_group=SMALLEST_GROUP,
+        figures=figures,
+        line=line_of(comparison),
+        cost=cost,
         shift_table=_shift_table(comparison),
-        seen=_seen(runs),
-        samples=samples,
-        samples_left_out=samples_left_out,
+        seen=seen_table(runs),
+        examples=examples_of(runs, comparison.classes, int(share * SAMPLE_BYTES)),
+        disagreements=disagreements_of(runs, comparison.classes, int(share * DISAGREEMENT_BYTES)),
+        weaknesses=weaknesses(comparison, runs),
+        confusions=confusions,
+        confusions_left_out=len(comparison.rows) - len(confusions),
+        most_classes=LARGEST_MATRIX,
         curves=curves,
-        curves_left_out=curves_left_out,
+        curves_left_out=len(of_runs) - len(curves),
+        config_characters=_CONFIG_CHARACTERS,
         css=Markup(_resource("page.css")),
         script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
@@ -113,19 +155,23 @@ def _resource(name: str) -> str:
     return resources.files("tether.report").joinpath(name).read_text(encoding="utf-8")
 
 
-def _pictures(comparison: Comparison) -> dict[str, Markup | None]:
-    severity = severity_plot(comparison)
-    return {
-        "intervals": _svg(intervals_plot(comparison)),
-        "id_ood": _svg(id_ood_plot(comparison)),
-        "severity": None if severity is None else _svg(severity),
-        "map": _svg(shift_map(comparison)),
-    }
-
-
-def _svg(text: str) -> Markup:
+def _svg(drawing: Drawing) -> Markup:
     """Our own drawing: names in it were escaped when it was drawn."""
-    return Markup(text)
+    return Markup(drawing.inline())
+
+
+def _share_left(comparison: Comparison, runs: Sequence[Run], figures: Iterable[Markup]) -> float:
+    """What share of their budgets samples, matrices and curves get beside what cannot be left out."""
+    fixed = sum(len(svg.encode()) for svg in figures) + _ROW_BYTES * len(comparison.shifts) + 60_000
+    fixed += sum(len(run.config_text[:_CONFIG_CHARACTERS].encode()) for run in runs)
+    wanted = SAMPLE_BYTES + DISAGREEMENT_BYTES + CURVE_BYTES + CONFUSION_BYTES
+    return max(0.0, min(1.0, (MAX_BYTES - fixed) / wanted))
+
+
+def _counts(comparison: Comparison) -> str:
+    """How many methods came out how, as one sentence's middle."""
+    found = [r.outcome for r in comparison.rows if r.outcome != "reference"]
+    return ", ".join(f"{found.count(o)} {o}" for o in _TONES if o in found)
 
 
 def _shift_table(comparison: Comparison) -> list[tuple[SetKey, list[ShiftRow]]]:
@@ -134,60 +180,3 @@ def _shift_table(comparison: Comparison) -> list[tuple[SetKey, list[ShiftRow]]]:
     for row in comparison.shifts:
         table.setdefault(row.key, []).append(row)
     return sorted(table.items(), key=lambda item: (KINDS.index(item[0].kind), item[0]))
-
-
-def _seen(runs: Sequence[Run]) -> list[str] | None:
-    known = [s for run in runs if (s := run.seen) is not None]
-    return sorted(frozenset().union(*known)) if known else None
-
-
-def _curves(runs: Sequence[Run]) -> tuple[list[tuple[str, list[Markup]]], int]:
-    """Curves of each run until the budget is spent, and how many runs are left out."""
-    kept: list[tuple[str, list[Markup]]] = []
-    spent = left_out = 0
-    for i, run in enumerate(runs):
-        svgs = [s for s in (loss_plot(run, f"loss{i}"), merge_plot(run, f"merge{i}")) if s is not None]
-        if not svgs:
-            continue
-        spent += sum(len(s.encode()) for s in svgs)
-        if spent > _CURVE_BYTES:
-            left_out += 1
-        else:
-            kept.append((run.name, [_svg(s) for s in svgs]))
-    return kept, left_out
-
-
-def _samples(
-    runs: Sequence[Run], classes: Sequence[str]
-) -> tuple[list[tuple[SetKey, list[Mapping[str, Any]]]], int]:
-    """Examples of each set, and how many are left out: the first of every set before the second of any."""
-    given = next((run.samples for run in runs if run.samples), ())
-    by_set: dict[SetKey, list[Sample]] = {}
-    for s in given:
-        if s.text is not None or _is_png(s.image):
-            by_set.setdefault(s.key, []).append(s)
-    kept: dict[SetKey, list[Mapping[str, Any]]] = {key: [] for key in by_set}
-    spent = left_out = 0
-    for turn in range(_SAMPLES_A_SET):
-        for key, samples in by_set.items():
-            if turn >= len(samples):
-                continue
-            s = samples[turn]
-            text = None if s.text is None else s.text[:_SAMPLE_CHARACTERS]
-            size = len(s.image or "") + len((text or "").encode())
-            if spent + size > _SAMPLE_BYTES:
-                left_out += 1
-                continue
-            spent += size
-            name = classes[s.label] if 0 <= s.label < len(classes) else str(s.label)
-            kept[key].append({"text": text, "image": s.image if text is None else None, "name": name})
-    left_out += sum(max(0, len(v) - _SAMPLES_A_SET) for v in by_set.values())
-    return [(key, shown) for key, shown in kept.items() if shown], left_out
-
-
-def _is_png(image: str | None) -> bool:
-    """Whether it is whole base64 that starts like a PNG; nothing else has a place in an image tag."""
-    try:
-        return image is not None and base64.b64decode(image, validate=True).startswith(_PNG)
-    except (binascii.Error, ValueError):
-        return False

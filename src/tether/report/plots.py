@@ -1,4 +1,4 @@
-"""Pictures of a comparison: intervals, ID against OOD, severity curves, the map of shifts."""
+"""Pictures of a comparison by method and by shift: intervals, severity curves, the map of shifts."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from tether.evaluation.headline import KINDS, SYNTHETIC
 from tether.evaluation.statistics import Interval
 from tether.report.comparison import Comparison
 from tether.report.shift_rows import ShiftRow
-from tether.report.svg import INK, Look, draw, looks
+from tether.report.svg import INK, Drawing, Look, clip, looks
 
 _PANEL_LIMIT = 24  # corruptions drawn as small multiples; ImageNet-C has 19
+LINES = 8  # methods told apart as lines in one panel; more stay as grey background
+_ACROSS = 10  # methods as columns of the map; more stand as its rows
 
 
-def intervals_plot(comparison: Comparison) -> str:
+def intervals_plot(comparison: Comparison) -> Drawing:
     """Gap, ID and OOD accuracy of each method as a dot with its 95% interval."""
     rows = comparison.rows
     panels = [
@@ -30,113 +32,89 @@ def intervals_plot(comparison: Comparison) -> str:
     look = looks(methods)
 
     def paint(figure: Figure) -> None:
-        for k, (ax, (title, values)) in enumerate(zip(_row_of_axes(figure, 3), panels, strict=True)):
+        axes = figure.subplots(1, len(panels), squeeze=False)[0]
+        for k, (ax, (title, values)) in enumerate(zip(axes, panels, strict=True)):
             for y, (method, value) in enumerate(zip(methods, values, strict=True)):
                 _whisker(ax, value, y, look[method])
             ax.set_ylim(len(methods) - 0.5, -0.5)
-            ax.set_yticks(range(len(methods)), methods if k == 0 else [""] * len(methods))
+            ax.set_yticks(range(len(methods)), [clip(m) if k == 0 else "" for m in methods])
             ax.set_title(title)
             ax.grid(visible=False, axis="y")
-            ax.axvline(100 * values[0].value, color=INK, lw=0.8, ls=":")  # the reference
+            if math.isfinite(values[0].value):
+                ax.axvline(100 * values[0].value, color=INK, lw=0.8, ls=":")  # the reference
 
     label = "Dots with 95% intervals. " + "; ".join(
         f"{r.method}: gap {100 * r.gap.value:.1f}%, ID {100 * r.id_accuracy.value:.1f}%, "
         f"OOD {100 * r.ood_accuracy.value:.1f}%"
         for r in rows
     )
-    return draw("intervals", label, (9.5, 1.0 + 0.38 * len(rows)), paint)
+    return Drawing("intervals", label, (9.5, 1.0 + 0.3 * max(3, len(rows))), paint)
 
 
-def id_ood_plot(comparison: Comparison) -> str:
-    """ID against OOD accuracy; on the diagonal a shift costs nothing."""
-    rows = comparison.rows
-    look = looks([r.method for r in rows])
-
-    def paint(figure: Figure) -> None:
-        ax = figure.add_subplot()
-        for r in rows:
-            style = look[r.method]
-            x, y = r.id_accuracy, r.ood_accuracy
-            if not (math.isfinite(x.value) and math.isfinite(y.value)):
-                continue
-            ax.errorbar(
-                100 * x.value,
-                100 * y.value,
-                xerr=_arms(x),
-                yerr=_arms(y),
-                color=style.colour,
-                marker=style.marker,
-                ls="",
-                label=r.method,
-            )
-        ends = [*ax.get_xlim(), *ax.get_ylim()]
-        ax.axline((min(ends), min(ends)), slope=1, color=INK, lw=0.8, ls=":")
-        ax.set_xlabel("ID accuracy, %")
-        ax.set_ylabel(f"OOD accuracy ({comparison.ood_kind}), %")
-        figure.legend(loc="outside right upper")
-
-    label = "ID accuracy against OOD accuracy. " + "; ".join(
-        f"{r.method}: {100 * r.id_accuracy.value:.1f}%, {100 * r.ood_accuracy.value:.1f}%" for r in rows
-    )
-    return draw("id-ood", label, (6.5, 4.2), paint)
-
-
-def severity_plot(comparison: Comparison) -> str | None:
+def severity_plot(comparison: Comparison) -> Drawing | None:
     """Accuracy over severity, one panel a corruption, one line a method, from the ID set at severity 0.
 
-    None when no set has a severity.
+    With more than eight methods the reference and the most accurate ones under synthetic shift have a colour,
+    the others are grey. None when no set has a severity.
     """
     graded = [s for s in comparison.shifts if s.key.kind == SYNTHETIC and s.key.severity > 0]
     names = sorted({s.key.evalset for s in graded})[:_PANEL_LIMIT]
     if not names:
         return None
     methods = [r.method for r in comparison.rows]
+    named = _told_apart(comparison)
     look = looks(methods)
     clean = {r.method: r.id_accuracy.value for r in comparison.rows}
     columns = min(4, len(names))
     lines = math.ceil(len(names) / columns)
+    curves: dict[tuple[str, str], list[tuple[int, float]]] = {}
+    for s in graded:
+        curves.setdefault((s.method, s.key.evalset), []).append((s.key.severity, s.accuracy.value))
 
     def paint(figure: Figure) -> None:
         grid = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).ravel()
         for ax, name in zip(grid, names, strict=False):
-            for m in methods:
-                mine = sorted(
-                    (s.key.severity, s.accuracy.value)
-                    for s in graded
-                    if s.method == m and s.key.evalset == name
-                )
-                x, y = zip((0, clean[m]), *mine, strict=True)
+            for m in sorted(methods, key=lambda m: m in named):  # the grey ones below
+                x, y = zip((0, clean[m]), *sorted(curves.get((m, name), [])), strict=True)
                 style = look[m]
-                ax.plot(
-                    x,
-                    100 * np.array(y),
-                    color=style.colour,
-                    ls=style.dash,
-                    marker=style.marker,
-                    ms=4,
-                    label=m,
-                )
-            ax.set_title(name)
+                plain: dict[str, Any] = {"color": INK, "alpha": 0.25, "lw": 0.8}
+                colourful: dict[str, Any] = {"color": style.colour, "ls": style.dash, "marker": style.marker}
+                ax.plot(x, 100 * np.array(y), label=clip(m), ms=4, **(colourful if m in named else plain))
+            ax.set_title(clip(name))
             ax.set_xticks(range(6))
         for ax in grid[len(names) :]:
             ax.set_visible(False)
         figure.supxlabel("severity (0: ID test)", fontsize=10)
         figure.supylabel("accuracy, %", fontsize=10)
-        handles, labels = grid[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper center", ncols=min(5, len(methods)))
+        handles, _ = grid[0].get_legend_handles_labels()
+        drawn = dict(zip(sorted(methods, key=lambda m: m in named), handles, strict=True))
+        shown = [drawn[m] for m in methods if m in named]
+        figure.legend(shown, [clip(m) for m in methods if m in named], loc="outside upper center", ncols=4)
 
     label = (
         f"Accuracy over severity for {', '.join(names)}, one line for each of {', '.join(methods)}; "
         "the table of shifts holds the numbers."
     )
-    return draw("severity", label, (1.2 + 2.1 * max(columns, 2), 1.0 + 1.9 * lines), paint)
+    return Drawing("severity", label, (1.2 + 2.1 * max(columns, 2), 1.3 + 1.9 * lines), paint)
 
 
-def shift_map(comparison: Comparison) -> str:
-    """Heat map of accuracy, one row a shift (severities averaged), one column a method."""
+def _told_apart(comparison: Comparison) -> set[str]:
+    """The methods that get a colour: all, or the reference and the best under synthetic shift."""
+    rows = comparison.rows
+    if len(rows) <= LINES:
+        return {r.method for r in rows}
+    best = sorted(rows[1:], key=lambda r: -np.nan_to_num(r.synthetic_accuracy.value))
+    return {rows[0].method, *(r.method for r in best[: LINES - 1])}
+
+
+def shift_map(comparison: Comparison) -> Drawing:
+    """Heat map of accuracy over shifts (severities averaged) and methods; the longer list runs downwards."""
     methods = [r.method for r in comparison.rows]
     names = sorted({(KINDS.index(s.key.kind), s.key.evalset) for s in comparison.shifts})
     cells = np.array([[_mean(comparison.shifts, m, name) for m in methods] for _, name in names])
+    across, down = methods, [n for _, n in names]
+    if len(methods) > _ACROSS:
+        across, down, cells = down, across, cells.T
 
     def paint(figure: Figure) -> None:
         ax = figure.add_subplot()
@@ -153,9 +131,15 @@ def shift_map(comparison: Comparison) -> str:
                 va="center",
                 color="#000" if light else "#fff",
             )
-        ax.set_xticks(np.arange(len(methods)) + 0.5, methods, rotation=30, ha="left", rotation_mode="anchor")
+        ax.set_xticks(
+            np.arange(len(across)) + 0.5,
+            [clip(a) for a in across],
+            rotation=40,
+            ha="left",
+            rotation_mode="anchor",
+        )
         ax.xaxis.tick_top()
-        ax.set_yticks(np.arange(len(names)) + 0.5, [n for _, n in names])
+        ax.set_yticks(np.arange(len(down)) + 0.5, [clip(d) for d in down])
         ax.invert_yaxis()
         ax.grid(visible=False)
         ax.tick_params(length=0)
@@ -163,7 +147,8 @@ def shift_map(comparison: Comparison) -> str:
             ax.spines[side].set_visible(False)
 
     label = f"Accuracy in percent of {', '.join(methods)} on {', '.join(n for _, n in names)}."
-    return draw("shift-map", label, (2.4 + 0.95 * len(methods), 1.1 + 0.32 * len(names)), paint)
+    wide = 2.4 + (0.95 if len(across) <= 8 else 0.62) * len(across)
+    return Drawing("shift-map", label, (wide, 1.4 + 0.3 * len(down)), paint)
 
 
 def _mean(shifts: Sequence[ShiftRow], method: str, name: str) -> float:
@@ -171,11 +156,7 @@ def _mean(shifts: Sequence[ShiftRow], method: str, name: str) -> float:
     return float(np.mean(mine))
 
 
-def _row_of_axes(figure: Figure, count: int) -> Any:
-    return figure.subplots(1, count, squeeze=False)[0]
-
-
-def _arms(x: Interval) -> Any:
+def arms(x: Interval) -> Any:
     """Lengths of the two whiskers in percent, (2, 1); none where the interval is not known."""
     if not x.known:
         return None
@@ -184,4 +165,4 @@ def _arms(x: Interval) -> Any:
 
 def _whisker(ax: Any, x: Interval, y: float, look: Look) -> None:
     if math.isfinite(x.value):
-        ax.errorbar(100 * x.value, y, xerr=_arms(x), color=look.colour, marker=look.marker, capsize=3)
+        ax.errorbar(100 * x.value, y, xerr=arms(x), color=look.colour, marker=look.marker, capsize=3)

@@ -55,12 +55,13 @@ class Predictions:
 
 @dataclass(frozen=True)
 class Sample:
-    """One example of a set to show to a reader: a text, or a PNG in base64."""
+    """One example of a set to show to a reader: a text, or a PNG in base64; `id` None in older runs."""
 
     key: SetKey
     label: int
     text: str | None
     image: str | None
+    id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ class Run:
         problems: what could not be read, one sentence each.
         names: of classes, groups and members; the temperature.
         picture_size: side of the pictures in pixels; None for texts, or where the run does not say.
+        validation: rows of `validation.jsonl`, what a controller or early stopping saw; empty without one.
     """
 
     folder: Path
@@ -99,6 +101,7 @@ class Run:
     problems: tuple[str, ...]
     names: Names = NO_NAMES
     picture_size: int | None = None
+    validation: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def name(self) -> str:

@@ -148,7 +148,16 @@ def read_samples(path: Path, problems: list[str]) -> tuple[Sample, ...]:
     try:
         for row in read_json(path):
             key = SetKey(str(row["evalset"]), str(row["kind"]), int(row["severity"]))
-            out.append(Sample(key, int(row["label"]), row.get("text"), row.get("image")))
+            known = row.get("id")  # older runs kept none
+            out.append(
+                Sample(
+                    key,
+                    int(row["label"]),
+                    row.get("text"),
+                    row.get("image"),
+                    int(known) if known is not None else None,
+                )
+            )
     except (RequestError, KeyError, TypeError, ValueError) as e:
         problems.append(f"{path}: the example list is not whole ({e})")
     return tuple(out)

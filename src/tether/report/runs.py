@@ -66,6 +66,7 @@ def read_run(folder: Path) -> Run:
     sets = read_predictions(folder / "predictions.parquet", problems, len(names.members))
     classes = read_classes(folder / "classes.json", sets[0].probabilities.shape[1], problems)
     config_text = read_optional_text(folder / "config.yaml", problems)
+    untrained = summary.get("train_seconds") == 0  # then there is no log, and nothing is wrong
     return Run(
         folder=folder,
         method=str(summary["method"]),
@@ -76,8 +77,9 @@ def read_run(folder: Path) -> Run:
         classes=classes,
         sets=sets,
         results=read_results(folder / "results.jsonl", problems),
-        log=tuple(row for _, row in read_lines(folder / "log.jsonl", problems)),
+        log=tuple(row for _, row in read_lines(folder / "log.jsonl", problems, untrained)),
         merge=tuple(row for _, row in read_lines(folder / "merge.jsonl", problems, optional=True)),
+        validation=tuple(r for _, r in read_lines(folder / "validation.jsonl", problems, optional=True)),
         samples=read_samples(folder / "samples.json", problems),
         problems=tuple(problems),
         names=replace(names, classes=classes),

@@ -2,11 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tether.report.records import Run
 
 # Keys under which a configuration names the views that training makes.
 _KEYS = ("seen_shifts", "shifts", "shift", "views")
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one method's training saw: shift names, None where no run says, and steps of optimisation."""
+
+    method: str
+    shifts: tuple[str, ...] | None
+    steps: float
+
+
+def seen_table(runs: Sequence[Run]) -> tuple[Seen, ...]:
+    """One row a method, its seeds together; steps are their mean, NaN where a run does not say.
+
+    Example:
+        >>> seen_table(runs)[0].shifts  # doctest: +SKIP
+        ('augmix', 'geometry')
+    """
+    out = []
+    for method in dict.fromkeys(run.method for run in runs):
+        mine = [run for run in runs if run.method == method]
+        known = [s for run in mine if (s := run.seen) is not None]
+        shifts = tuple(sorted(frozenset().union(*known))) if known else None
+        out.append(Seen(method, shifts, sum(run.number("steps") for run in mine) / len(mine)))
+    return tuple(out)
 
 
 def seen_shifts(config: Mapping[str, Any]) -> frozenset[str] | None:
