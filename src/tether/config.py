@@ -108,7 +108,7 @@ class Config(_Part):
         """Hash of everything that decides the numbers; where the run is written does not."""
         raw = self.flat()
         raw.pop("output")
-        raw["train"].pop("checkpoint_every")
+        raw["train"] = self.train.deciding()
         return hashlib.sha256(json.dumps(raw, sort_keys=True).encode()).hexdigest()[:16]
 
     def run_name(self) -> str:
@@ -160,6 +160,11 @@ def parse(raw: Mapping[str, Any]) -> Config:
 def with_values(config: Config, **changes: Any) -> Config:
     """The config with some top-level keys changed, checked again."""
     return parse({**config.flat(), **changes})
+
+
+def as_yaml(value: Any) -> str:
+    """A value as it stands in `key=value`."""
+    return yaml.safe_dump(value, default_flow_style=True).removesuffix("\n").removesuffix("...").strip()
 
 
 def _read(name: str) -> dict[str, Any]:

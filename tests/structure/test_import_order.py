@@ -39,6 +39,7 @@ LEVELS = [
         "runnable",
         "points",
         "engines",
+        "matched",
         "grid",
         "inference",
         "listing",

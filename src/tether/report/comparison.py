@@ -13,6 +13,7 @@ from tether.evaluation.headline import SYNTHETIC, headline_kind, id_weights, kin
 from tether.evaluation.metrics import relative_reduction, robustness_gap, robustness_gap_chance
 from tether.evaluation.statistics import UNKNOWN, Interval, t_interval
 from tether.report.measured import Draws, MethodScores, measure
+from tether.report.names import base_name
 from tether.report.records import Run
 from tether.report.runs import check_comparable
 from tether.report.shift_rows import ShiftRow, shift_rows
@@ -116,7 +117,7 @@ def compare_runs(
     check_comparable(runs)
     methods = tuple(dict.fromkeys(run.method for run in runs))
     if reference is None:
-        reference = "finetune" if "finetune" in methods else methods[0]
+        reference = next((m for m in methods if base_name(m) == "finetune"), methods[0])
     if reference not in methods:
         raise RequestError(
             f"compare: the reference {reference!r} is not among the runs; {nearest(reference, methods)}"

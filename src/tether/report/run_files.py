@@ -28,6 +28,28 @@ def read_mapping(path: Path) -> Mapping[str, Any]:
     return value
 
 
+def who(
+    path: Path, summary: Mapping[str, Any], config: Mapping[str, Any], problems: list[str]
+) -> tuple[str, int]:
+    """Method and seed of a run; where the summary lacks one, its config says it, and that is noted.
+
+    Raises:
+        RequestError: when neither file says it.
+    """
+    method = config.get("method")
+    said = {"method": method.get("name") if isinstance(method, dict) else method, "seed": config.get("seed")}
+    found: dict[str, Any] = {}
+    for key, kind in (("method", str), ("seed", int)):
+        value = summary.get(key)
+        if not isinstance(value, kind):
+            value = said[key]
+            if not isinstance(value, kind):
+                raise RequestError(f"{path}: expected the key {key!r}; run the command again")
+            problems.append(f"{path}: the key {key!r} is missing; {value!r} is taken from config.yaml")
+        found[key] = value
+    return found["method"], found["seed"]
+
+
 def read_lines(
     path: Path, problems: list[str], optional: bool = False
 ) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -81,15 +103,23 @@ def read_predictions(path: Path, problems: list[str]) -> tuple[Predictions, ...]
         raise RequestError(f"{path}: expected predictions, got an empty table; evaluate the run again")
     if (dropped := int((flat["label"] < 0).sum())) > 0:
         problems.append(f"{path}: {dropped} examples without a label, left out")
+    broken = ~np.isfinite(probabilities).all(axis=1)
+    if broken.any():
+        hit = sorted(set(flat["evalset"][broken].tolist()))
+        problems.append(
+            f"{path}: {int(broken.sum())} predictions hold NaN or infinity ({', '.join(hit[:4])}), left out"
+        )
     names = zip(flat["evalset"], flat["kind"], flat["severity"], strict=True)
     rows: dict[SetKey, list[int]] = {}
     for i, (evalset, kind, severity) in enumerate(names):
-        if flat["label"][i] >= 0:
+        if flat["label"][i] >= 0 and not broken[i]:
             rows.setdefault(SetKey(str(evalset), str(kind), int(severity)), []).append(i)
     if unknown := sorted({k.kind for k in rows} - set(KINDS)):
         raise RequestError(f"{path}: expected kinds {', '.join(KINDS)}, got {', '.join(unknown)}")
     if not rows:
-        raise RequestError(f"{path}: expected labelled examples, got none; evaluate on labelled data")
+        raise RequestError(
+            f"{path}: expected labelled examples with finite predictions, got none; evaluate on labelled data"
+        )
     sets = []
     for key in sorted(rows):
         index = np.asarray(rows[key])

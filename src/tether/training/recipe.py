@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,6 +14,8 @@ class TrainConfig(BaseModel):
     Attributes:
         epochs: passes over the training set; not used when `steps` is given.
         steps: optimiser steps.
+        max_seconds: wall clock after which training ends where it is, interrupted parts included; null for
+            none. The schedule stays that of all steps. Teachers that are trained first have as much each.
         batch_size: samples a step.
         accumulate: micro-batches a step is split into, for memory.
         lr: of everything, or null for the model's own rates for backbone, adapter and head.
@@ -36,6 +38,7 @@ class TrainConfig(BaseModel):
 
     epochs: int = Field(default=3, ge=1)
     steps: int | None = Field(default=None, ge=1)
+    max_seconds: float | None = Field(default=None, gt=0)
     batch_size: int = Field(default=64, ge=1)
     accumulate: int = Field(default=1, ge=1)
     lr: float | None = Field(default=None, gt=0)
@@ -48,6 +51,13 @@ class TrainConfig(BaseModel):
     patience: int | None = Field(default=None, ge=1)
     validate_every: int | None = Field(default=None, ge=1)
     group_lengths: bool = True
+
+    def deciding(self) -> dict[str, Any]:
+        """What the weights depend on, for fingerprints: a key that came later counts only when it is used."""
+        raw = self.model_dump(mode="json", exclude={"checkpoint_every"})
+        if self.max_seconds is None:
+            raw.pop("max_seconds")
+        return raw
 
     def total_steps(self, samples: int) -> int:
         """Optimiser steps over a training set of this size; a last short batch counts."""
