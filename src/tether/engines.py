@@ -130,7 +130,9 @@ def _over_ray(grid: Sequence[Config], workers: int | None, progress: Bar) -> Ite
                 config = waiting.pop(0)
                 under_way[task.remote(config.flat(), os.getcwd(), sys.path, environment)] = config
             names = [Path(c.output or ".").name for c in under_way.values()]
-            progress.note(f"compare: {', '.join(names)} on Ray, {len(waiting)} waiting")
+            said = f"compare: {', '.join(names)} on Ray, {len(waiting)} waiting"
+            if progress.description != said:
+                progress.note(said)
             done, _ = ray.wait(list(under_way), num_returns=1, timeout=5.0)
             for reference in done:
                 config = under_way.pop(reference)

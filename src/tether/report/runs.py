@@ -80,7 +80,7 @@ def read_run(folder: Path) -> Run:
         classes=read_classes(folder / "classes.json", sets[0].probabilities.shape[1], problems),
         sets=sets,
         results=read_results(folder / "results.jsonl", problems),
-        log=tuple(row for _, row in read_lines(folder / "log.jsonl", problems)),
+        log=tuple(row for _, row in read_lines(folder / "log.jsonl", problems, summary.get("steps") == 0)),
         merge=tuple(row for _, row in read_lines(folder / "merge.jsonl", problems, optional=True)),
         samples=read_samples(folder / "samples.json", problems),
         problems=tuple(problems),
