@@ -83,8 +83,15 @@ def begin(folder: Path, config: Config) -> None:
 
 
 @contextlib.contextmanager
-def only_one(folder: Path) -> Iterator[None]:
-    """Let one process at a time write this run; the others wait, and then find it finished."""
+def only_one(folder: Path, is_main: bool = True) -> Iterator[None]:
+    """Let one process at a time write this run; the others wait, and then find it finished.
+
+    Args:
+        is_main: False for the helpers of a run in several processes, which must not wait for their main one.
+    """
+    if not is_main:
+        yield
+        return
     lock = FileLock(folder / LOCK)
     with disk_errors(folder):
         try:

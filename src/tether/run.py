@@ -96,7 +96,7 @@ def train(
     check_request(suite, seen, config.evaluate.allow_seen)
     method = supplied(method, supplies)
     begin(folder, config)
-    with only_one(folder):
+    with only_one(folder, engine.is_main):
         if is_done(folder, config):  # another process was faster
             return Run(folder, read_json(folder / "summary.json"))
         return _trained(folder, config, method, data, engine, loaded, suite, supplies, seen)

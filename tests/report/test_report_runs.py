@@ -249,6 +249,25 @@ def test_the_same_point_twice_is_left_out_once(run_folders, tmp_path):
     assert f"{copy}: left out: {run_folders[0]} is linear_probe, seed 0 already" in said(kept)
 
 
+def test_runs_that_are_not_finished_are_named(run_folders, tmp_path):
+    folders = [shutil.copytree(f, tmp_path / f.name) for f in run_folders[:3]]
+    (folders[2] / "summary.json").unlink()
+    assert said(read_runs(find_runs(tmp_path))) == f"{folders[2]}: left out: it is not finished"
+    assert said(read_runs(folders[:1])) == ""  # of one run nobody asks for its neighbours
+
+
+def test_samples_of_older_runs_and_broken_ones(folder):
+    rows = json.loads((folder / "samples.json").read_text())
+    good = len(read_run(folder).samples)
+    rows[0]["label"] = run_folder.CLASSES[2]
+    del rows[1]["severity"]
+    (folder / "samples.json").write_text(json.dumps([*rows, "not a row"]))
+    run = read_run(folder)
+    assert len(run.samples) == good - 1
+    assert run.samples[0].label == 2
+    assert len([p for p in run.problems if "an example is not whole" in p]) == 2
+
+
 def test_what_a_comparison_wrote_beside_its_runs_is_said(run_folders, tmp_path):
     folder = shutil.copytree(run_folders[0], tmp_path / "grid" / "linear_probe-0")
     notes = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -162,15 +162,22 @@ def read_classes(path: Path, count: int, problems: list[str]) -> tuple[str, ...]
     return tuple(str(v) for v in value)
 
 
-def read_samples(path: Path, problems: list[str]) -> tuple[Sample, ...]:
-    """The examples to show; none when the run kept none."""
+def read_samples(path: Path, classes: Sequence[str], problems: list[str]) -> tuple[Sample, ...]:
+    """The examples to show; none when the run kept none. Older runs name a label by its class."""
     if not path.is_file():
         return ()
-    out = []
     try:
-        for row in read_json(path):
-            key = SetKey(str(row["evalset"]), str(row["kind"]), int(row["severity"]))
-            out.append(Sample(key, int(row["label"]), row.get("text"), row.get("image")))
-    except (RequestError, KeyError, TypeError, ValueError) as e:
+        rows = read_json(path)
+    except RequestError as e:
         problems.append(f"{path}: the example list is not whole ({e})")
+        return ()
+    out = []
+    for row in rows if isinstance(rows, list) else [rows]:
+        try:
+            key = SetKey(str(row["evalset"]), str(row["kind"]), int(row["severity"]))
+            named = row["label"] in classes
+            label = classes.index(row["label"]) if named else int(row["label"])
+            out.append(Sample(key, label, row.get("text"), row.get("image")))
+        except (KeyError, TypeError, ValueError, AttributeError) as e:
+            problems.append(f"{path}: an example is not whole ({e}), left out")
     return tuple(out)

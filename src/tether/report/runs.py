@@ -66,6 +66,7 @@ def read_run(folder: Path) -> Run:
     sets = read_predictions(folder / "predictions.parquet", problems)
     config_text = read_optional_text(folder / "config.yaml", problems)
     config = parse_config(folder / "config.yaml", config_text, problems)
+    classes = read_classes(folder / "classes.json", sets[0].probabilities.shape[1], problems)
     if summary.get("ended_by") == "max_seconds":
         steps = f"step {summary.get('steps')} of {summary.get('planned_steps')}"
         problems.append(f"{folder}: train.max_seconds ended its training after {steps}")
@@ -77,12 +78,12 @@ def read_run(folder: Path) -> Run:
         summary=summary,
         config=config,
         config_text=config_text,
-        classes=read_classes(folder / "classes.json", sets[0].probabilities.shape[1], problems),
+        classes=classes,
         sets=sets,
         results=read_results(folder / "results.jsonl", problems),
         log=tuple(row for _, row in read_lines(folder / "log.jsonl", problems, summary.get("steps") == 0)),
         merge=tuple(row for _, row in read_lines(folder / "merge.jsonl", problems, optional=True)),
-        samples=read_samples(folder / "samples.json", problems),
+        samples=read_samples(folder / "samples.json", classes, problems),
         problems=tuple(problems),
     )
 
@@ -97,7 +98,11 @@ def read_runs(folders: Sequence[Path]) -> tuple[Run, ...]:
         RequestError: when not one of them can be read.
     """
     runs: list[Run] = []
-    notes = [note for parent in dict.fromkeys(Path(f).parent for f in folders) for note in grid_notes(parent)]
+    parents = [Path(f).parent for f in folders]
+    notes = [note for parent in dict.fromkeys(parents) for note in grid_notes(parent)]
+    notes += [
+        note for parent in dict.fromkeys(parents) if parents.count(parent) > 1 for note in _begun(parent)
+    ]
     for folder in folders:
         try:
             runs.append(read_run(folder))
@@ -135,6 +140,17 @@ def grid_notes(folder: Path) -> list[str]:
         if not (folder / name / "summary.json").is_file()
     ]
     return [*found, *map(str, notes)]
+
+
+def _begun(folder: Path) -> list[str]:
+    """Of several runs in one folder: those that are not finished and of which nothing else is said."""
+    path = folder / GRID_NOTES
+    failed = "" if not path.is_file() else path.read_text(encoding="utf-8", errors="replace")
+    return [
+        f"{run.parent}: left out: it is not finished"
+        for run in sorted(folder.glob("*/config.yaml"))
+        if not (run.parent / "summary.json").is_file() and f'"{run.parent.name}"' not in failed
+    ]
 
 
 def _once(runs: Sequence[Run]) -> tuple[tuple[Run, ...], list[str]]:
