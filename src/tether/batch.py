@@ -133,12 +133,16 @@ class Output:
 
     def rows(self, start: int, stop: int) -> Output:
         """The outputs of rows start..stop of the batch."""
+        return self.take(slice(start, stop))
+
+    def take(self, rows: slice | Tensor) -> Output:
+        """The outputs of these rows."""
         return Output(
-            features=self.features[start:stop],
-            logits={k: v[start:stop] for k, v in self.logits.items()},
-            hidden={k: v[start:stop] for k, v in self.hidden.items()},
-            mask=None if self.mask is None else self.mask[start:stop],
-            trust=None if self.trust is None else self.trust[start:stop],
+            features=self.features[rows],
+            logits={k: v[rows] for k, v in self.logits.items()},
+            hidden={k: v[rows] for k, v in self.hidden.items()},
+            mask=None if self.mask is None else self.mask[rows],
+            trust=None if self.trust is None else self.trust[rows],
         )
 
     def detach(self) -> Output:

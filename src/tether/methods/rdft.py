@@ -58,6 +58,7 @@ def rdft(
     blocks: int = 1,
     head_mode: HeadMode = "trainable",
     variant: Variant = "lora",
+    shifted_fraction: float = 1.0,
 ) -> Method:
     """L_task(x) + l1 L_robust(x~) + l2 L_feature(x) + l3 L_RAR(x, x~), then merging (METHODS 1.7).
 
@@ -111,8 +112,10 @@ def rdft(
         blocks: how many of the last blocks.
         head_mode: "trainable" or "frozen".
         variant: of the student's adapters (see `tune.lora`); "dora" and "pissa" cannot merge: mu null.
+        shifted_fraction: the chance of each sample to be shifted in a step; L_robust stays what it is on
+            average, and costs so much less.
     """
-    shifted = several(views, shifts, severities)
+    shifted = several(views, shifts, severities, fraction=shifted_fraction)
     lesson, masked = robust_lesson(
         teacher_head, shifted, target, robust_weight, robust_temperature, kd_direction, confidence_weight,
         anchors, anchor_temperature, student,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -50,6 +50,42 @@ class Forwards(Protocol):
         """The student's trained weights and where they started; for terms of "weights" alone."""
         ...
 
+    def part(self, view: str) -> Part | None:
+        """Which clean rows a view holds; None for all of them."""
+        ...
+
+
+@dataclass(frozen=True)
+class Part:
+    """A view of some of the samples.
+
+    Attributes:
+        rows: positions in the clean batch, (b,) int64.
+        fraction: the chance of a sample to be among them.
+    """
+
+    rows: Tensor
+    fraction: float
+
+
+def aligned(f: Forwards, view: str, clean: Output) -> Output:
+    """The clean outputs of the samples that a view holds, in its order."""
+    part = f.part(view)
+    return clean if part is None else clean.take(part.rows)
+
+
+def spread(f: Forwards, view: str, losses: Tensor) -> Tensor:
+    """A view's losses (b,) as losses of the whole batch (B,): 0 for samples that are not in it.
+
+    Divided by the chance of being in the view, so that the mean over the batch is in expectation what it
+    would be with every sample shifted, and splitting a batch changes nothing.
+    """
+    part = f.part(view)
+    if part is None:
+        return losses
+    out = losses.new_zeros(len(f.batch()))
+    return out.index_add(0, part.rows, losses / part.fraction)
+
 
 @dataclass(frozen=True)
 class Weights:
@@ -80,6 +116,23 @@ class Plan:
 STUDENT = "student"
 
 
+def teacher_key(name: str) -> str:
+    """A teacher's name in a plan."""
+    return f"teacher:{name}"
+
+
+class Memory(Protocol):
+    """A teacher's outputs on clean samples, held from before."""
+
+    def answers(self, hidden: Collection[int]) -> bool:
+        """Whether these blocks are held."""
+        ...
+
+    def __call__(self, ids: Tensor) -> Output:
+        """The outputs of these samples."""
+        ...
+
+
 class StepForwards:
     """The forwards of one (micro-)batch.
 
@@ -94,6 +147,7 @@ class StepForwards:
         model: what views made against the student get; None for `student`. With several processes `student`
             is a wrapper that synchronises gradients, which a view's own forwards must not pass through.
         start: the trained parameters at step 0, for terms of "weights"; None when there is no such term.
+        memory: teacher name -> its outputs on clean samples; those are then recalled, not run.
     """
 
     def __init__(
@@ -107,6 +161,7 @@ class StepForwards:
         plan: Plan | None = None,
         model: Any = None,
         start: Mapping[str, Tensor] | None = None,
+        memory: Mapping[str, Memory] | None = None,
     ) -> None:
         self._batches: dict[str, Batch] = {CLEAN: batch}
         self._views = views
@@ -117,6 +172,7 @@ class StepForwards:
         self._taps = taps
         self._plan = plan
         self._start = start
+        self._memory = {teacher_key(name): m for name, m in (memory or {}).items()}
         self._outputs: dict[tuple[str, str], Output] = {}
         self.traced = Plan()
 
@@ -139,6 +195,15 @@ class StepForwards:
             self._batches[view] = make(self._batches[CLEAN], self._model, self._teachers, self._draws)
         return self._batches[view]
 
+    def part(self, view: str) -> Part | None:
+        """Which clean rows a view holds; None for all of them."""
+        clean, shifted = self.batch().ids, self.batch(view).ids
+        if len(shifted) == len(clean):
+            return None
+        rows = (shifted[:, None] == clean[None, :]).int().argmax(1)  # (b,), the first of equal ids
+        fraction = getattr(self._views[view], "fraction", len(shifted) / len(clean))
+        return Part(rows, float(fraction))
+
     def student(self, view: str = CLEAN, hidden: Sequence[int] = ()) -> Output:
         """The student's output; carries the gradient."""
         return self._output(STUDENT, self._student, view, hidden)
@@ -148,7 +213,7 @@ class StepForwards:
         if name not in self._teachers:
             raise KeyError(f"teacher {name!r} is not bound; this method has {list(self._teachers)}")
         with torch.no_grad():
-            return self._output(f"teacher:{name}", self._teachers[name], view, hidden)
+            return self._output(teacher_key(name), self._teachers[name], view, hidden)
 
     def weights(self) -> Weights:
         """The student's trained weights and where they started; for terms of "weights" alone."""
@@ -161,6 +226,11 @@ class StepForwards:
         kept = self._outputs.get((who, view))
         if kept is not None and set(hidden) <= set(kept.hidden):
             return kept
+        planned = self._plan.asked.get(who, {}) if self._plan is not None else {}
+        wanted = set(hidden) | planned.get(view, set())
+        if view == CLEAN and who in self._memory and self._memory[who].answers(wanted):
+            self._outputs[who, view] = self._memory[who](self.batch().ids)
+            return self._outputs[who, view]
         for name, output in self._run(who, run, view, hidden):
             self._outputs[who, name] = output
         return self._outputs[who, view]
@@ -168,7 +238,8 @@ class StepForwards:
     def _run(self, who: str, run: Runner, view: str, hidden: Sequence[int]) -> Sequence[tuple[str, Output]]:
         """Run one view, or with a plan every planned view of this model in one pass."""
         planned = self._plan.asked.get(who, {}) if self._plan is not None else {}
-        views = list(planned) if view in planned else [view]
+        views = [v for v in planned if v == view or not self._held(who, v, planned[v])]
+        views = views if view in planned else [view]
         batches = [self.batch(v) for v in views]
         first = batches[0]
         if any(b.space != first.space for b in batches):  # an embedding-space view runs by itself
@@ -178,3 +249,7 @@ class StepForwards:
         sizes = [len(b) for b in batches]
         starts = [sum(sizes[:i]) for i in range(len(sizes))]
         return [(v, output.rows(s, s + n)) for v, s, n in zip(views, starts, sizes, strict=True)]
+
+    def _held(self, who: str, view: str, hidden: Collection[int]) -> bool:
+        """Whether this output need not be run: it is there, or can be recalled."""
+        return view == CLEAN and who in self._memory and self._memory[who].answers(hidden)

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from tether.batch import Output
 from tether.models.model import MAIN
 from tether.objective.divergences import Direction, distillation, entropy
-from tether.objective.forwards import CLEAN, Forwards
+from tether.objective.forwards import CLEAN, Forwards, aligned, spread
 from tether.objective.relations import relational
 from tether.objective.terms import Term, Views, listed, lost
 from tether.shifts.supplies import Supplies
@@ -118,7 +118,7 @@ def robust(
     def aim(f: Forwards, view: str) -> Output:
         if target == "shifted":
             return f.teacher(teacher, view)
-        clean = f.teacher(teacher, CLEAN)
+        clean = aligned(f, view, f.teacher(teacher, CLEAN))
         if target == "clean" and ready.of == "example":
             return clean
         shifted = f.teacher(teacher, view)
@@ -139,7 +139,7 @@ def robust(
         if confidence_weight:
             away = away * sure(f.teacher(teacher, view).logits[MAIN])
         # A teacher that mostly means none of the task's classes counts less (METHODS 1.2, `map`).
-        return away if wanted.trust is None else away * wanted.trust
+        return spread(f, view, away if wanted.trust is None else away * wanted.trust)
 
     def loss(f: Forwards) -> Tensor:
         return torch.stack([one(f, v) for v in views]).mean(0)

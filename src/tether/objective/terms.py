@@ -13,7 +13,7 @@ from tether.batch import NO_LABEL, Output
 from tether.models.model import MAIN
 from tether.objective.divergences import Direction, cross_entropy, distillation, jensen_shannon
 from tether.objective.features import Reduction, feature_distance
-from tether.objective.forwards import CLEAN, Forwards
+from tether.objective.forwards import CLEAN, Forwards, aligned, spread
 from tether.objective.positions import Positions, pooled, positions, sampled
 from tether.objective.rar import FLOOR, centred, rar_over_layers
 from tether.shifts.supplies import Supplies
@@ -57,8 +57,14 @@ def listed(view: Views) -> tuple[str, ...]:
 
 
 def lost(f: Forwards, view: str) -> Tensor:
-    """Which samples had a label that the view's shift took away, (B,) bool."""
-    return (f.batch(view).y == NO_LABEL) & (f.batch(CLEAN).y != NO_LABEL)
+    """Which of a view's samples had a label that its shift took away, (b,) bool."""
+    part, clean = f.part(view), f.batch(CLEAN).y
+    return (f.batch(view).y == NO_LABEL) & ((clean if part is None else clean[part.rows]) != NO_LABEL)
+
+
+def shortest(tokens: Sequence[Tensor]) -> int:
+    """The least T of block outputs (B, T, D): no sample has more tokens than that."""
+    return min(t.shape[1] for t in tokens)
 
 
 def ce(
@@ -76,7 +82,9 @@ def ce(
     views = listed(view)
 
     def loss(f: Forwards) -> Tensor:
-        each = [cross_entropy(f.student(v).logits[head], f.batch(v).y, smoothing) for v in views]
+        each = [
+            spread(f, v, cross_entropy(f.student(v).logits[head], f.batch(v).y, smoothing)) for v in views
+        ]
         return torch.stack(each).mean(0)
 
     return Term(name, loss, weight, needs_label=views)
@@ -101,16 +109,11 @@ def kd(
     views = listed(view)
 
     def loss(f: Forwards) -> Tensor:
-        each = [
-            distillation(
-                f.student(v).logits[head],
-                f.teacher(teacher, v).logits[teacher_head],
-                temperature,
-                direction,
-            )
-            for v in views
-        ]
-        return torch.stack(each).mean(0)
+        def one(v: str) -> Tensor:
+            student, taught = f.student(v).logits[head], f.teacher(teacher, v).logits[teacher_head]
+            return spread(f, v, distillation(student, taught, temperature, direction))
+
+        return torch.stack([one(v) for v in views]).mean(0)
 
     return Term(name, loss, weight)
 
@@ -132,9 +135,10 @@ def jsd(
     views = tuple(views)
 
     def loss(f: Forwards) -> Tensor:
-        away = jensen_shannon([f.student(v).logits[head] for v in (CLEAN, *views)])
+        clean = aligned(f, views[0], f.student(CLEAN)).logits[head]
+        away = jensen_shannon([clean, *(f.student(v).logits[head] for v in views)])
         gone = torch.stack([lost(f, v) for v in views]).any(0)
-        return torch.where(gone, 0.0, away)
+        return spread(f, views[0], torch.where(gone, 0.0, away))
 
     return Term(name, loss, weight, needs_label=views)
 
@@ -157,7 +161,12 @@ def features(
         student, original = f.student(CLEAN, f.taps), f.teacher(teacher, CLEAN, f.taps)
         layers = {k: student.hidden[k] for k in f.taps}
         taught = {k: original.hidden[k] for k in f.taps}
-        return feature_distance(layers, taught, student.mask, reduction, tokens)
+        # The two may be padded to other lengths, one having run beside a longer view.
+        short = shortest((*layers.values(), *taught.values())) if student.mask is not None else None
+        mask = student.mask if student.mask is None else student.mask[:, :short]
+        layers = {k: v[:, :short] for k, v in layers.items()}
+        taught = {k: v[:, :short] for k, v in taught.items()}
+        return feature_distance(layers, taught, mask, reduction, tokens)
 
     return Term(name, loss, weight, of="batch")
 

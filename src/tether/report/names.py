@@ -10,7 +10,12 @@ from typing import Any
 
 from tether.report.records import Run
 
-ALONE = ("seed", "output", "train.checkpoint_every")  # what does not make another point of a grid
+ALONE = (
+    "seed",
+    "output",
+    "train.checkpoint_every",
+    "train.cache_mb",
+)  # what does not make another point of a grid
 
 
 def named_by_difference(runs: Sequence[Run]) -> tuple[Run, ...]:

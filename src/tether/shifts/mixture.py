@@ -32,6 +32,8 @@ class Mixture:
         stream: views of one step with different streams draw unrelated numbers.
         usual: by modality, the names that stand for None instead of the default train shifts.
         after: (batch, model, draws) -> batch, a last step on what was drawn; None for none.
+        fraction: each sample is in the view with this chance, the same samples in every view of a step; at
+            least one is. A forward of the view costs so much less.
     """
 
     shifts: tuple[AnyShift, ...] | None
@@ -40,6 +42,7 @@ class Mixture:
     stream: str = "mixture"
     usual: Mapping[Modality, tuple[str, ...]] = field(default_factory=dict)
     after: Callable[[Batch, Any, Draws], Batch] | None = None
+    fraction: float = 1.0
 
     def among(self, modality: Modality) -> tuple[AnyShift, ...]:
         """The shifts that a batch of this modality may get."""
@@ -62,6 +65,7 @@ class Mixture:
         shifts = self.among(modality_of(batch))
         if len(batch) == 0:
             return batch
+        batch = self._drawn(batch, draws)
         draws = draws.spawn(self.stream)
         which = self._shift_of(batch.ids, len(shifts), draws)
         how = draws.integers(batch.ids, 0, len(self.severities), (), "severity")
@@ -75,6 +79,14 @@ class Mixture:
         place = [row for rows in groups.values() for row in rows]
         out = concatenate(in_one_space(parts, model)).take(sorted(range(len(place)), key=place.__getitem__))
         return out if self.after is None else self.after(out, model, draws)
+
+    def _drawn(self, batch: Batch, draws: Draws) -> Batch:
+        """The samples that are in the view; which ones does not hang on the batch they come in."""
+        if self.fraction >= 1:
+            return batch
+        chance = draws.uniform(batch.ids, (), "in the view")
+        rows = (chance < self.fraction).nonzero()[:, 0].tolist()
+        return batch.take(rows or [int(chance.argmin())])
 
     def _shift_of(self, ids: Tensor, count: int, draws: Draws) -> Tensor:
         """Index of each sample's shift, (B,) int64."""
@@ -90,6 +102,7 @@ def mixture(
     weights: Sequence[float] | None = None,
     stream: str = "mixture",
     usual: Mapping[Modality, Sequence[str]] | None = None,
+    fraction: float = 1.0,
 ) -> Mixture:
     """A view in which each sample draws its own shift and severity.
 
@@ -100,9 +113,11 @@ def mixture(
         weights: how often each named shift is drawn, relative to the others; it overrides the specs'.
         stream: give each of several views in a step a stream of its own.
         usual: by modality, names to take for None where the data name none either.
+        fraction: the chance of each sample to be in the view, above 0 up to 1.
 
     Raises:
-        RequestError: on an unknown name, mixed modalities, or severities or weights that make no sense.
+        RequestError: on an unknown name, mixed modalities, or severities, weights or a fraction that make no
+            sense.
 
     Example:
         >>> view = mixture(["augmix", {"name": "geometry", "weight": 2}], severities=[3])
@@ -119,13 +134,15 @@ def mixture(
         raise RequestError(
             f"expected severities of 0 to 5, at least one, got {list(severities)}; try [1, 2, 3]"
         )
+    if not 0 < fraction <= 1:
+        raise RequestError(f"expected a fraction above 0 and up to 1, got {fraction}; 1 shifts every sample")
     if weights is None and names is not None:
         weights = [weight_of(n) for n in names]
         if len(set(weights)) == 1 and weights[0] > 0:
             weights = None
     if weights is None:
         instead = {kind: tuple(these) for kind, these in (usual or {}).items()}
-        return Mixture(shifts, tuple(severities), None, stream, instead)
+        return Mixture(shifts, tuple(severities), None, stream, instead, fraction=fraction)
     if shifts is None or len(weights) != len(shifts):
         raise RequestError(
             f"expected one weight per named shift, got {len(weights)} for {len(shifts or ())} names; "
@@ -134,7 +151,8 @@ def mixture(
     total = float(sum(weights))
     if not all(w >= 0 for w in weights) or not 0 < total < float("inf"):
         raise RequestError(f"expected weights of at least 0, not all 0, got {list(weights)}; raise one")
-    return Mixture(shifts, tuple(severities), tuple(float(w) / total for w in weights), stream)
+    shares = tuple(float(w) / total for w in weights)
+    return Mixture(shifts, tuple(severities), shares, stream, fraction=fraction)
 
 
 def members_of(view: View, modality: Modality) -> tuple[AnyShift, ...]:

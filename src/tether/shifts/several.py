@@ -17,6 +17,7 @@ def several(
     severities: Sequence[int] = (1, 2, 3),
     name: str = "shifted",
     usual: Mapping[Modality, Sequence[str]] | None = None,
+    fraction: float = 1.0,
 ) -> dict[str, Mixture]:
     """V views by name: "shifted", "shifted2", "shifted3", ... (METHODS 1.4).
 
@@ -29,6 +30,7 @@ def several(
         severities: as of `mixture`.
         name: of the first view; the others get numbers.
         usual: as of `mixture`.
+        fraction: as of `mixture`; the views of a step hold the same samples.
 
     Raises:
         RequestError: when V is less than 1, and as `mixture` does.
@@ -40,4 +42,7 @@ def several(
     if count < 1:
         raise RequestError(f"views: expected at least 1, got {count}; 1 is the default")
     numbers = ["", *(str(k) for k in range(2, count + 1))]
-    return {f"{name}{n}": mixture(names, severities, stream=f"mixture{n}", usual=usual) for n in numbers}
+    return {
+        f"{name}{n}": mixture(names, severities, stream=f"mixture{n}", usual=usual, fraction=fraction)
+        for n in numbers
+    }

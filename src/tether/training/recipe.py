@@ -32,6 +32,8 @@ class TrainConfig(BaseModel):
             Without patience and without a controller nobody looks.
         group_lengths: texts of like length share a batch, so that little of it is padding; pictures are all
             of one size and keep the plain order.
+        cache_mb: memory for what teachers say of the clean training samples, which is then computed once and
+            not every epoch; 0 computes it every time.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -51,10 +53,11 @@ class TrainConfig(BaseModel):
     patience: int | None = Field(default=None, ge=1)
     validate_every: int | None = Field(default=None, ge=1)
     group_lengths: bool = True
+    cache_mb: int = Field(default=1024, ge=0)
 
     def deciding(self) -> dict[str, Any]:
         """What the weights depend on, for fingerprints: a key that came later counts only when it is used."""
-        raw = self.model_dump(mode="json", exclude={"checkpoint_every"})
+        raw = self.model_dump(mode="json", exclude={"checkpoint_every", "cache_mb"})
         if self.max_seconds is None:
             raw.pop("max_seconds")
         return raw

@@ -1,0 +1,86 @@
+"""Views of some of the samples: who is in them, and losses that stay what they were on average."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tether.batch import Batch
+from tether.errors import RequestError
+from tether.methods import build
+from tether.objective import StepForwards, ce, evaluate_terms, jsd, kd, robust
+from tether.shifts import Draws, mixture, several
+from tether.training import frozen_runner
+from tiny import tiny_batch, tiny_model
+
+NAMES = ["geometry"]
+
+
+def forwards(step: int, fraction: float, batch: Batch | None = None, views: int = 1) -> StepForwards:
+    model, other = tiny_model(), tiny_model()
+    with torch.no_grad():
+        other.heads["main"].weight.mul_(-1.5)
+    batch = tiny_batch(16) if batch is None else batch
+    made = several(views, NAMES, (2,), fraction=fraction)
+    return StepForwards(batch, made, model.eval(), {"initial": frozen_runner(other)}, Draws(0, step), ())
+
+
+def value(term, f: StepForwards) -> float:
+    with torch.no_grad():
+        return float(evaluate_terms((term,), f).loss)
+
+
+def test_the_share_is_drawn_by_sample_whatever_its_company() -> None:
+    view = mixture(NAMES, (2,), fraction=0.25)
+    batch = tiny_batch(400)
+    inside = view(batch, None, {}, Draws(0, 3)).ids
+    assert 70 < len(inside) < 130
+    halves = [view(batch.take(range(a, a + 200)), None, {}, Draws(0, 3)).ids for a in (0, 200)]
+    assert torch.equal(torch.cat(halves), inside)
+    assert not torch.equal(view(batch, None, {}, Draws(0, 4)).ids, inside)
+    assert len(view(batch.take([5]), None, {}, Draws(0, 3))) == 1  # never none
+
+
+def test_all_views_of_a_step_hold_the_same_samples() -> None:
+    f = forwards(2, 0.4, views=2)
+    assert torch.equal(f.batch("shifted").ids, f.batch("shifted2").ids)
+    assert not torch.equal(f.batch("shifted").x, f.batch("shifted2").x)
+
+
+@pytest.mark.parametrize(
+    "term",
+    [
+        ce(view="shifted"),
+        kd("initial", view="shifted"),
+        robust("gated"),
+        robust("clean"),
+        robust("shifted"),
+        jsd(1.0, ("shifted", "shifted2")),
+    ],
+    ids=["ce", "kd", "gated", "clean", "shifted", "jsd"],
+)
+def test_the_mean_over_steps_is_that_of_whole_views(term) -> None:
+    """Over the draws of who is in the view; the shift is the sample's own, at each step another."""
+    some, whole = [], []
+    for step in range(300):
+        some.append(value(term, forwards(step, 0.3, views=2)))
+        whole.append(value(term, forwards(step, 1.0, views=2)))
+    a, b = torch.tensor(some), torch.tensor(whole)
+    error = (a.std() ** 2 + b.std() ** 2).sqrt() / 300**0.5
+    assert abs(a.mean() - b.mean()) < 3 * error
+    assert a.std() > b.std()
+
+
+def test_splitting_a_batch_changes_nothing() -> None:
+    batch = tiny_batch(16)
+    whole = value(robust("gated"), forwards(7, 0.5, batch))
+    parts = [value(robust("gated"), forwards(7, 0.5, batch.take(range(a, a + 8)))) for a in (0, 8)]
+    assert sum(parts) / 2 == pytest.approx(whole, rel=1e-5)
+
+
+def test_a_share_out_of_range_is_refused() -> None:
+    for share in (0.0, 1.5):
+        with pytest.raises(RequestError, match="fraction"):
+            mixture(NAMES, (2,), fraction=share)
+    with pytest.raises(RequestError, match="fraction"):
+        build("rdft", {"shifted_fraction": 0.0})
