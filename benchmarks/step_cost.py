@@ -1,8 +1,8 @@
 """What a step costs against the Hugging Face Trainer, in turn on one machine: ratios, not seconds.
 
-Each measurement is a process of its own that trains a few steps on the same samples at the same batch size and
-precision: tether's methods, and plain LoRA (peft) and full fine-tuning by the Trainer. A round runs every variant
-once; a ratio is the median over rounds of the two median steps of one round.
+Each measurement is a process of its own that trains a few steps on the same samples at the same batch size
+and precision: tether's methods, and plain LoRA (peft) and full fine-tuning by the Trainer. A round runs every
+variant once; a ratio is the median over rounds of the two median steps of one round.
 
     python benchmarks/step_cost.py [--json FILE] [--models minilm-l6,efficientnet-lite0,dinov2-s] [--rounds 3]
 """
@@ -44,7 +44,8 @@ from tether.training import fit
 preset, out, samples, *overrides = sys.argv[1:]
 config = load_config(preset, overrides)
 data, engine, loaded = ingredients(config)
-data = replace(data, train=data.train.subset(range(int(samples))), fingerprint=data.fingerprint + "-" + samples)
+few = data.train.subset(range(int(samples)))
+data = replace(data, train=few, fingerprint=data.fingerprint + "-" + samples)
 supplies = supplies_of(config, data, engine, loaded)
 method = ready(methods.build(config.method.name, config.method.options), data, supplies)
 suite = suite_of(config, data, supplies)
@@ -137,6 +138,11 @@ def measure(name: str, model: str, steps: int) -> dict[str, float]:
     return found
 
 
+def ratio(runs: list[dict[str, float]], base: list[dict[str, float]], key: str) -> float:
+    """Median over rounds of a variant's figure over the base's of the same round."""
+    return statistics.median(r[key] / b[key] for r, b in zip(runs, base, strict=True))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", default=",".join(MODELS))
@@ -157,17 +163,13 @@ def main() -> None:
             for name in variants:
                 found[name].append(measure(name, model, asked.steps))
         for name, runs in found.items():
-
-            def ratio(of: str, key: str, runs: list[dict[str, float]] = runs) -> float:
-                return statistics.median(r[key] / b[key] for r, b in zip(runs, found[of], strict=True))
-
             row = {
                 "model": model,
                 "method": name,
                 "step_seconds": statistics.median(r["step"] for r in runs),
-                "step_to_trainer_lora": ratio("trainer lora", "step"),
-                "step_to_trainer_finetune": ratio("trainer finetune", "step"),
-                "peak_to_trainer_lora": ratio("trainer lora", "peak"),
+                "step_to_trainer_lora": ratio(runs, found["trainer lora"], "step"),
+                "step_to_trainer_finetune": ratio(runs, found["trainer finetune"], "step"),
+                "peak_to_trainer_lora": ratio(runs, found["trainer lora"], "peak"),
             }
             rows.append(row)
             print(
