@@ -127,10 +127,9 @@ def _jobs(plan: Plan, seeds: Sequence[int], root: Path) -> list[tuple[Ablated, C
 
 def _run(jobs: Sequence[Config]) -> dict[str, str]:
     """Run what is not finished; folder -> message of those that failed."""
-    folders, why = run_grid(jobs)
-    done = {Path(folder) for folder in folders}
-    failed = [job for job in jobs if Path(str(job.output)) not in done]
-    return {str(job.output): why.get(job.run_name(), "it did not finish") for job in failed}
+    root = Path(str(jobs[0].output)).parent
+    failed = run_grid(jobs, "local", None, root, {}, [])
+    return {str(root / name): why for name, why in failed.items()}
 
 
 def _slug(name: str) -> str:

@@ -132,8 +132,7 @@ class Config(_Part):
         """Hash of everything that decides the numbers; where the run is written does not."""
         raw = self.flat()
         raw.pop("output")
-        raw["train"].pop("checkpoint_every")
-        raw["train"].pop("cache_mb")
+        raw["train"] = self.train.deciding()
         raw["evaluate"].pop("metric")  # chosen over predictions that are there already
         return hashlib.sha256(json.dumps(raw, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -187,6 +186,11 @@ def parse(raw: Mapping[str, Any]) -> Config:
 def with_values(config: Config, **changes: Any) -> Config:
     """The config with some top-level keys changed, checked again."""
     return parse({**config.flat(), **changes})
+
+
+def as_yaml(value: Any) -> str:
+    """A value as it stands in `key=value`."""
+    return yaml.safe_dump(value, default_flow_style=True).removesuffix("\n").removesuffix("...").strip()
 
 
 def _read(name: str) -> dict[str, Any]:

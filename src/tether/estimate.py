@@ -114,7 +114,7 @@ def _steps(method: Method, config: Config, data: DataBundle, engine: Engine) -> 
             other = start("random", load_backbone(config.model), data, config.seed, engine)
             stand_in = frozen_runner(other.to(engine.device))
         runners[name] = stand_in
-    recipe = config.train.model_copy(update={"steps": STEPS, "patience": None})
+    recipe = config.train.model_copy(update={"steps": STEPS, "patience": None, "max_seconds": None})
     with tempfile.TemporaryDirectory() as folder:
         return fit(
             model, method, groups, data.train, runners, recipe, engine, config.seed, Path(folder), "estimate",

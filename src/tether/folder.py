@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import yaml
+from filelock import FileLock, Timeout
 
 from tether.config import Config, parse
 from tether.data import DataBundle
 from tether.errors import RequestError
-from tether.files import write_json, write_text
+from tether.files import disk_errors, write_json, write_text
 from tether.finish import Blended, Finished
+from tether.progress import say
 
 CONFIG = "config.yaml"
+ERROR = "error.txt"  # the traceback of a run of a grid that failed
+LOCK = ".lock"
 
 
 def default_folder(config: Config) -> Path:
@@ -63,7 +68,7 @@ def is_done(folder: Path, config: Config) -> bool:
     if not folder.is_dir():
         raise RequestError(f"output: expected a folder, {folder} is a file")
     if not (folder / CONFIG).is_file():
-        if any(folder.iterdir()):
+        if any(path.name != ERROR for path in folder.iterdir()):
             raise RequestError(f"output: {folder} is not empty and holds no run; choose another output")
         return False
     _check_same(folder, config)
@@ -75,6 +80,29 @@ def begin(folder: Path, config: Config) -> None:
     if not (folder / CONFIG).is_file():
         command = f"# tether train {folder / CONFIG}\n"
         write_text(folder / CONFIG, command + yaml.safe_dump(config.flat(), sort_keys=False))
+
+
+@contextlib.contextmanager
+def only_one(folder: Path, is_main: bool = True) -> Iterator[None]:
+    """Let one process at a time write this run; the others wait, and then find it finished.
+
+    Args:
+        is_main: False for the helpers of a run in several processes, which must not wait for their main one.
+    """
+    if not is_main:
+        yield
+        return
+    lock = FileLock(folder / LOCK)
+    with disk_errors(folder):
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            say(f"{folder} is being written by another process; waiting for it")
+            lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def write_data(folder: Path, data: DataBundle) -> None:

@@ -12,7 +12,7 @@ import torch
 from tether import methods
 from tether.batch import Batch
 from tether.compose import method_of, on_data
-from tether.config import Config, load_config
+from tether.config import Config, as_yaml, load_config
 from tether.data import DataBundle, load_data
 from tether.evaluation.measure import measure
 from tether.evaluation.predict import calibration, make_judge, temperature
@@ -20,7 +20,7 @@ from tether.evaluation.suite import Suite, check_request, make_suite
 from tether.evaluation.summary import write_summary
 from tether.files import read_json
 from tether.finish import Blended, Finished, Judge, Start, trained_state
-from tether.folder import begin, default_folder, is_done, write_blend, write_data, write_merge
+from tether.folder import begin, default_folder, is_done, only_one, write_blend, write_data, write_merge
 from tether.methods import Initial, Method
 from tether.models.config import ModelConfig
 from tether.models.load import SMALL, Loaded, load_backbone
@@ -82,7 +82,7 @@ def train(
         0.953
     """
     if not isinstance(config, Config):
-        config = load_config(config, [*overrides, *(f"{k}={_yaml(v)}" for k, v in changes.items())])
+        config = load_config(config, [*overrides, *(f"{k}={as_yaml(v)}" for k, v in changes.items())])
     folder = Path(config.output) if config.output else default_folder(config)
     if is_done(folder, config):
         say(f"{folder} is finished already; its results are used")
@@ -96,8 +96,25 @@ def train(
     check_request(suite, seen, config.evaluate.allow_seen)
     method = supplied(method, supplies)
     begin(folder, config)
-    write_data(folder, data)
+    with only_one(folder, engine.is_main):
+        if is_done(folder, config):  # another process was faster
+            return Run(folder, read_json(folder / "summary.json"))
+        return _trained(folder, config, method, data, engine, loaded, suite, supplies, seen)
 
+
+def _trained(
+    folder: Path,
+    config: Config,
+    method: Method,
+    data: DataBundle,
+    engine: Engine,
+    loaded: Loaded,
+    suite: Suite,
+    supplies: Supplies,
+    seen: Sequence[AnyShift],
+) -> Run:
+    """From a begun folder to a finished run."""
+    write_data(folder, data)
     made_from = making(config, data, engine, loaded, suite, supplies)
     method, reference = with_reference(method, made_from)
     prepared = prepare(method, made_from, data.classes)
@@ -334,7 +351,7 @@ def evaluate(
         0.61
     """
     if not isinstance(config, Config):
-        config = load_config(config, [*overrides, *(f"{k}={_yaml(v)}" for k, v in changes.items())])
+        config = load_config(config, [*overrides, *(f"{k}={as_yaml(v)}" for k, v in changes.items())])
     raw = {**config.flat(), "model": {**config.model.model_dump(), "name": model}, "method": "linear_probe"}
     config = load_config({**raw, "output": raw["output"] or f"runs/evaluate-{Path(model).name}"})
     folder = Path(str(config.output))
@@ -362,9 +379,3 @@ def evaluate(
     )  # fmt: skip
     write_card(read_run(folder), folder / "README.md")
     return Run(folder, summary)
-
-
-def _yaml(value: Any) -> str:
-    import yaml
-
-    return yaml.safe_dump(value, default_flow_style=True).removesuffix("\n").removesuffix("...").strip()

@@ -45,7 +45,7 @@ def can_run(config: Config) -> str | None:
         >>> can_run(load_config("digits", ["method=flyp"]))  # doctest: +SKIP
         'method: training both towers needs a model with an image tower and a text tower, ...'
     """
-    scene = _scene(_shared(config))
+    scene = _scene(shared(config))
     try:
         method, seen = check_method(method_of(config), config, scene.data, scene.loaded)
         check_families(scene.suite, seen, config.evaluate.allow_seen)
@@ -57,7 +57,7 @@ def can_run(config: Config) -> str | None:
 
 def training_samples(config: Config) -> int:
     """How many samples one epoch of this config has."""
-    return len(_scene(_shared(config)).data.train)
+    return len(_scene(shared(config)).data.train)
 
 
 def forget() -> None:
@@ -65,16 +65,16 @@ def forget() -> None:
     _scene.cache_clear()
 
 
-def _shared(config: Config) -> str:
-    """The parts of a config that the scene depends on, as a key."""
+def shared(config: Config) -> str:
+    """The parts of a config that `can_run` loads things for, as a key: those that share it load them once."""
     raw = config.flat()
     train = {"precision": config.train.precision}
     return json.dumps({**{k: raw[k] for k in ("model", "data", "evaluate")}, "train": train}, sort_keys=True)
 
 
 @lru_cache(maxsize=1)
-def _scene(shared: str) -> _Scene:
-    config = parse(json.loads(shared))
+def _scene(asked: str) -> _Scene:
+    config = parse(json.loads(asked))
     data, engine, loaded = ingredients(config)
     with torch.no_grad():  # a model for texts refuses pictures here
         loaded.backbone.to(engine.device)

@@ -162,16 +162,20 @@ def test_compare_runs_every_method_resumes_and_reports(config: Path, tmp_path: P
     done = tether.compare(str(config), methods=["all"], seeds=1, output=str(tmp_path / "grid"))
     # A text encoder has no text tower beside it; those that need one say so and are not tried.
     assert done.failed == {}
-    assert set(done.skipped) == {"zero_shot", "flyp", "car_ft"}
-    assert all("text tower" in why for why in done.skipped.values())
+    towers = {"zero_shot", "flyp", "car_ft"}
+    assert set(done.skipped) == {*towers, "dad", "dad_lite"}
+    assert all("text tower" in done.skipped[name] for name in towers)
+    assert "images, got texts" in done.skipped["dad_lite"]
+    assert "weights" in done.skipped["dad"]
     for name in done.skipped:
         assert not (tmp_path / "grid" / f"{name.replace('_', '-')}_s0").exists()
         assert any(p.startswith(f"skipped: {name}: ") for p in done.comparison.problems)
-    assert {row.method for row in done.comparison.rows} == set(names) - {"zero_shot", "flyp", "car_ft"}
+    assert {row.method for row in done.comparison.rows} == set(names) - set(done.skipped)
     page = done.report(tmp_path / "report.html")
     assert "<svg" in page.read_text()
     assert 'id="examples"' in page.read_text()  # the run's own samples are readable, classes with names too
-    assert [p for run in done.runs for p in run.problems if "log.jsonl" not in p] == []
+    said = [p for run in done.runs for p in run.problems if "log.jsonl" not in p]
+    assert [p for p in said if not p.startswith("skipped: ")] == []
     stamps = {p: p.stat().st_mtime_ns for p in (tmp_path / "grid").rglob("results.jsonl")}
     # As an override it names the same folder, so the finished runs are found.
     again = tether.compare(str(config), methods=["all"], seeds=1, overrides=[f"output={tmp_path / 'grid'}"])

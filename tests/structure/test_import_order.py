@@ -46,6 +46,7 @@ LEVELS = [
         "runnable",
         "points",
         "engines",
+        "matched",
         "grid",
         "inference",
         "listing",

@@ -65,9 +65,18 @@ def write_summary(
         "teacher_seconds": teacher_seconds,
         "step_seconds": fitted.step_seconds,
         "steps": fitted.steps,
+        "planned_steps": fitted.planned,
+        "ended_by": _ended_by(fitted),
         "peak_memory_bytes": fitted.peak_memory_bytes,
         "mu": finished.chosen,
         "seen_shifts": sorted(seen),
     }
     write_json(folder / "summary.json", summary)
     return summary
+
+
+def _ended_by(fitted: Fitted) -> str | None:
+    """The key of `train:` that ended training before its last step; None where none did."""
+    if fitted.out_of_time:
+        return "max_seconds"
+    return "patience" if fitted.steps < fitted.planned else None

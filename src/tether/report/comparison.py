@@ -15,6 +15,7 @@ from tether.report.corruption_rows import CorruptionTable, corruption_table
 from tether.report.effective_rows import STANDARD, reference_line
 from tether.report.measured import MethodScores, measure
 from tether.report.method_rows import Row, method_row
+from tether.report.names import base_name
 from tether.report.records import Run
 from tether.report.runs import check_comparable
 from tether.report.shift_rows import ShiftRow, shift_rows
@@ -82,7 +83,7 @@ def compare_runs(
     check_comparable(runs)
     methods = tuple(dict.fromkeys(run.method for run in runs))
     if reference is None:
-        reference = "finetune" if "finetune" in methods else methods[0]
+        reference = next((m for m in methods if base_name(m) == "finetune"), methods[0])
     if reference not in methods:
         raise RequestError(
             f"compare: the reference {reference!r} is not among the runs; {nearest(reference, methods)}"

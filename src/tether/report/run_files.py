@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,28 @@ def read_mapping(path: Path) -> Mapping[str, Any]:
             f"{path}: expected a JSON object, got {type(value).__name__}; run the command again"
         )
     return value
+
+
+def who(
+    path: Path, summary: Mapping[str, Any], config: Mapping[str, Any], problems: list[str]
+) -> tuple[str, int]:
+    """Method and seed of a run; where the summary lacks one, its config says it, and that is noted.
+
+    Raises:
+        RequestError: when neither file says it.
+    """
+    method = config.get("method")
+    said = {"method": method.get("name") if isinstance(method, dict) else method, "seed": config.get("seed")}
+    found: dict[str, Any] = {}
+    for key, kind in (("method", str), ("seed", int)):
+        value = summary.get(key)
+        if not isinstance(value, kind):
+            value = said[key]
+            if not isinstance(value, kind):
+                raise RequestError(f"{path}: expected the key {key!r}; run the command again")
+            problems.append(f"{path}: the key {key!r} is missing; {value!r} is taken from config.yaml")
+        found[key] = value
+    return found["method"], found["seed"]
 
 
 def read_lines(
@@ -88,15 +110,23 @@ def read_predictions(path: Path, problems: list[str], members: int = 0) -> tuple
         raise RequestError(f"{path}: expected predictions, got an empty table; evaluate the run again")
     if (dropped := int((flat["label"] < 0).sum())) > 0:
         problems.append(f"{path}: {dropped} examples without a label, left out")
+    broken = ~np.isfinite(probabilities).all(axis=1)
+    if broken.any():
+        hit = sorted(set(flat["evalset"][broken].tolist()))
+        problems.append(
+            f"{path}: {int(broken.sum())} predictions hold NaN or infinity ({', '.join(hit[:4])}), left out"
+        )
     names = zip(flat["evalset"], flat["kind"], flat["severity"], strict=True)
     rows: dict[SetKey, list[int]] = {}
     for i, (evalset, kind, severity) in enumerate(names):
-        if flat["label"][i] >= 0:
+        if flat["label"][i] >= 0 and not broken[i]:
             rows.setdefault(SetKey(str(evalset), str(kind), int(severity)), []).append(i)
     if unknown := sorted({k.kind for k in rows} - set(KINDS)):
         raise RequestError(f"{path}: expected kinds {', '.join(KINDS)}, got {', '.join(unknown)}")
     if not rows:
-        raise RequestError(f"{path}: expected labelled examples, got none; evaluate on labelled data")
+        raise RequestError(
+            f"{path}: expected labelled examples with finite predictions, got none; evaluate on labelled data"
+        )
     sets = []
     for key in sorted(rows):
         index = np.asarray(rows[key])
@@ -140,26 +170,26 @@ def read_classes(path: Path, count: int, problems: list[str]) -> tuple[str, ...]
     return tuple(str(v) for v in value)
 
 
-def read_samples(path: Path, problems: list[str]) -> tuple[Sample, ...]:
-    """The examples to show; none when the run kept none."""
+def read_samples(path: Path, classes: Sequence[str], problems: list[str]) -> tuple[Sample, ...]:
+    """The examples to show; none when the run kept none. Older runs name a label by its class."""
     if not path.is_file():
         return ()
-    out = []
     try:
-        for row in read_json(path):
-            key = SetKey(str(row["evalset"]), str(row["kind"]), int(row["severity"]))
-            known = row.get("id")  # older runs kept none
-            out.append(
-                Sample(
-                    key,
-                    int(row["label"]),
-                    row.get("text"),
-                    row.get("image"),
-                    int(known) if known is not None else None,
-                )
-            )
-    except (RequestError, KeyError, TypeError, ValueError) as e:
+        rows = read_json(path)
+    except RequestError as e:
         problems.append(f"{path}: the example list is not whole ({e})")
+        return ()
+    out = []
+    for row in rows if isinstance(rows, list) else [rows]:
+        try:
+            key = SetKey(str(row["evalset"]), str(row["kind"]), int(row["severity"]))
+            named = row["label"] in classes
+            label = classes.index(row["label"]) if named else int(row["label"])
+            known = row.get("id")  # older runs kept none
+            known = int(known) if known is not None else None
+            out.append(Sample(key, label, row.get("text"), row.get("image"), known))
+        except (KeyError, TypeError, ValueError, AttributeError) as e:
+            problems.append(f"{path}: an example is not whole ({e}), left out")
     return tuple(out)
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from tether.errors import RequestError
+from tether.report.comparable import keep_comparable
+from tether.report.names import named_by_difference
 from tether.report.records import Run
 from tether.report.run_files import (
     parse_config,
@@ -20,7 +22,10 @@ from tether.report.run_files import (
     read_predictions,
     read_results,
     read_samples,
+    who,
 )
+
+GRID_NOTES = "compare.json"  # beside the runs of a comparison
 
 
 def find_runs(*folders: Path) -> list[Path]:
@@ -59,20 +64,23 @@ def read_run(folder: Path) -> Run:
     folder = Path(folder)
     problems: list[str] = []
     summary = read_mapping(folder / "summary.json")
-    for key in ("method", "seed"):
-        if key not in summary:
-            raise RequestError(f"{folder / 'summary.json'}: expected the key {key!r}; run the command again")
     names, side = read_about(folder, problems)
     sets = read_predictions(folder / "predictions.parquet", problems, len(names.members))
-    classes = read_classes(folder / "classes.json", sets[0].probabilities.shape[1], problems)
     config_text = read_optional_text(folder / "config.yaml", problems)
-    untrained = summary.get("train_seconds") == 0  # then there is no log, and nothing is wrong
+    config = parse_config(folder / "config.yaml", config_text, problems)
+    classes = read_classes(folder / "classes.json", sets[0].probabilities.shape[1], problems)
+    if summary.get("ended_by") == "max_seconds":
+        steps = f"step {summary.get('steps')} of {summary.get('planned_steps')}"
+        problems.append(f"{folder}: train.max_seconds ended its training after {steps}")
+    method, seed = who(folder / "summary.json", summary, config, problems)
+    # Without a step there is no log, and nothing is wrong.
+    untrained = summary.get("train_seconds") == 0 or summary.get("steps") == 0
     return Run(
         folder=folder,
-        method=str(summary["method"]),
-        seed=int(summary["seed"]),
+        method=method,
+        seed=seed,
         summary=summary,
-        config=parse_config(folder / "config.yaml", config_text, problems),
+        config=config,
         config_text=config_text,
         classes=classes,
         sets=sets,
@@ -80,7 +88,7 @@ def read_run(folder: Path) -> Run:
         log=tuple(row for _, row in read_lines(folder / "log.jsonl", problems, untrained)),
         merge=tuple(row for _, row in read_lines(folder / "merge.jsonl", problems, optional=True)),
         validation=tuple(r for _, r in read_lines(folder / "validation.jsonl", problems, optional=True)),
-        samples=read_samples(folder / "samples.json", problems),
+        samples=read_samples(folder / "samples.json", classes, problems),
         problems=tuple(problems),
         names=replace(names, classes=classes),
         picture_size=side,
@@ -88,18 +96,85 @@ def read_run(folder: Path) -> Run:
 
 
 def read_runs(folders: Sequence[Path]) -> tuple[Run, ...]:
-    """Read several run folders and check that their numbers may stand side by side.
+    """Read several run folders; what cannot be read or compared is left out and said in `problems`.
+
+    Runs of one method with several configs are named by what differs (`names`). What a comparison wrote
+    beside its runs, methods that it skipped and runs that failed, is said too.
 
     Raises:
-        RequestError: see `read_run` and `check_comparable`.
+        RequestError: when not one of them can be read.
     """
-    runs = tuple(read_run(f) for f in folders)
-    check_comparable(runs)
-    return runs
+    runs: list[Run] = []
+    parents = [Path(f).parent for f in folders]
+    notes = [note for parent in dict.fromkeys(parents) for note in grid_notes(parent)]
+    notes += [
+        note for parent in dict.fromkeys(parents) if parents.count(parent) > 1 for note in _begun(parent)
+    ]
+    for folder in folders:
+        try:
+            runs.append(read_run(folder))
+        except RequestError as e:
+            notes.append(f"{folder}: left out: {e}")
+    if not runs:
+        raise RequestError(
+            "compare: expected at least one run, got none; give run folders"
+            if not notes
+            else "compare: none of the runs can be read:\n" + "\n".join(notes)
+        )
+    kept, left_out = keep_comparable(runs)
+    kept, twice = _once(named_by_difference(kept))
+    notes += [*left_out, *twice]
+    if notes:  # they stand with what the first run's own files lack: a report has one list of them
+        kept = (replace(kept[0], problems=(*notes, *kept[0].problems)), *kept[1:])
+    check_comparable(kept)
+    return kept
+
+
+def grid_notes(folder: Path) -> list[str]:
+    """What a comparison wrote beside its runs: skipped methods, failed runs, matched budgets."""
+    path = folder / GRID_NOTES
+    if not path.is_file():
+        return []
+    try:
+        about = read_mapping(path)
+    except RequestError as e:
+        return [str(e)]
+    skipped, failed, notes = about.get("skipped") or {}, about.get("failed") or {}, about.get("notes") or []
+    found = [f"skipped: {name}: {why}" for name, why in skipped.items()]
+    found += [
+        f"failed: {name}: {why}"
+        for name, why in failed.items()
+        if not (folder / name / "summary.json").is_file()
+    ]
+    return [*found, *map(str, notes)]
+
+
+def _begun(folder: Path) -> list[str]:
+    """Of several runs in one folder: those that are not finished and of which nothing else is said."""
+    path = folder / GRID_NOTES
+    failed = "" if not path.is_file() else path.read_text(encoding="utf-8", errors="replace")
+    return [
+        f"{run.parent}: left out: it is not finished"
+        for run in sorted(folder.glob("*/config.yaml"))
+        if not (run.parent / "summary.json").is_file() and f'"{run.parent.name}"' not in failed
+    ]
+
+
+def _once(runs: Sequence[Run]) -> tuple[tuple[Run, ...], list[str]]:
+    """Each method and seed once, the first of them."""
+    first: dict[tuple[str, int], Run] = {}
+    notes = []
+    for run in runs:
+        same = first.setdefault((run.method, run.seed), run)
+        if same is not run:
+            notes.append(f"{run.folder}: left out: {same.folder} is {run.name} already")
+    return tuple(first.values()), notes
 
 
 def check_comparable(runs: Sequence[Run]) -> None:
     """Refuse runs that were not measured on the same examples, or that appear twice.
+
+    `read_runs` gives none of these; a caller that puts runs together itself may.
 
     Raises:
         RequestError: naming the two folders and what differs.

@@ -94,13 +94,10 @@ class Teacher:
 
 def key(source: Trained, making: Making) -> str:
     """The cache key: everything the weights depend on."""
-    recipe = making.recipe.model_dump(mode="json")
-    recipe.pop("checkpoint_every")
-    recipe.pop("cache_mb")
     parts = {
         "method": source.method,
         "options": methods.options(source.method, source.options),
-        "recipe": recipe,
+        "recipe": making.recipe.deciding(),
         "seed": making.seed,
         "precision": making.engine.precision,
         **making.made_from,

@@ -61,6 +61,13 @@ class Engine:
         """Back-propagate."""
         self._accelerator.backward(loss)
 
+    def agreed(self, asked: bool) -> bool:
+        """Whether any process asks; all give the same answer."""
+        if self._accelerator.num_processes == 1:
+            return asked
+        votes = torch.tensor(int(asked), device=self.device)
+        return bool(self._accelerator.reduce(votes, reduction="sum").item())
+
     def share(self, rows: Sequence[int]) -> list[int]:
         """This process's part of a step's rows."""
         world, rank = self._accelerator.num_processes, self._accelerator.process_index

@@ -20,7 +20,7 @@ from tether.methods import Method
 from tether.models.backbone import Rate, tapped
 from tether.models.model import Model
 from tether.objective import Plan, Runner, StepForwards, check_finite, evaluate_terms
-from tether.progress import bar
+from tether.progress import bar, say
 from tether.shifts import Draws
 from tether.training import checkpoint, log
 from tether.training.checkpoint import Progressed
@@ -42,6 +42,8 @@ class Fitted:
 
     Attributes:
         steps: optimiser steps.
+        planned: those of the schedule; more than `steps` where training was ended early.
+        out_of_time: whether `train.max_seconds` ended it.
         train_seconds: wall clock over all of them, interrupted parts included.
         step_seconds: median of one step in this process; 0 when none ran.
         peak_memory_bytes: the most held while training.
@@ -51,6 +53,8 @@ class Fitted:
     train_seconds: float
     step_seconds: float
     peak_memory_bytes: int
+    planned: int = 0
+    out_of_time: bool = False
 
 
 def fit(
@@ -124,6 +128,8 @@ def fit(
     plan: Plan | None = None
     memory: dict[str, Recalled] = {}
     every = max(1, total // LOGGED_ROWS)
+    limit = recipe.max_seconds
+    out_of_time = limit is not None and last < total and spent >= limit
     began = time.monotonic()
     with stop_on_signal() as stop, bar(label, total) as progress:
         progress.advance(start)
@@ -172,8 +178,11 @@ def fit(
                 )
             done = step + 1
             ended = watch.look(done, model, parameters, engine.is_main)
+            seconds = spent + time.monotonic() - began
+            if limit is not None and done < total:
+                out_of_time = engine.agreed(seconds >= limit)
+                ended = ended or out_of_time
             if done % recipe.checkpoint_every == 0 or done == total or ended or stop.asked:
-                seconds = spent + time.monotonic() - began
                 at = Progressed(done, seconds, fingerprint, watch.state(), ended)
                 extra = watch.tensors()
                 if average is not None:
@@ -193,8 +202,12 @@ def fit(
         average.apply()
     watch.settle(parameters)
     seconds = spent + (time.monotonic() - began if start < last else 0.0)
+    if out_of_time:
+        say(f"{label}: train.max_seconds ended training after step {last} of {total}")
     return Fitted(
         steps=last,
+        planned=total,
+        out_of_time=out_of_time,
         train_seconds=seconds,
         step_seconds=statistics.median(durations) if durations else seconds / last,
         peak_memory_bytes=peak_bytes(engine.device),

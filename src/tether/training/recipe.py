@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,6 +14,8 @@ class TrainConfig(BaseModel):
     Attributes:
         epochs: passes over the training set; not used when `steps` is given.
         steps: optimiser steps.
+        max_seconds: wall clock after which training ends where it is, interrupted parts included; null for
+            none. The schedule stays that of all steps. Teachers that are trained first have as much each.
         batch_size: samples a step.
         accumulate: micro-batches a step is split into, for memory.
         lr: of everything, or null for the model's own rates for backbone, adapter and head.
@@ -38,6 +40,7 @@ class TrainConfig(BaseModel):
 
     epochs: int = Field(default=3, ge=1)
     steps: int | None = Field(default=None, ge=1)
+    max_seconds: float | None = Field(default=None, gt=0)
     batch_size: int = Field(default=64, ge=1)
     accumulate: int = Field(default=1, ge=1)
     lr: float | None = Field(default=None, gt=0)
@@ -51,6 +54,13 @@ class TrainConfig(BaseModel):
     validate_every: int | None = Field(default=None, ge=1)
     group_lengths: bool = True
     cache_mb: int = Field(default=1024, ge=0)
+
+    def deciding(self) -> dict[str, Any]:
+        """What the weights depend on, for fingerprints: a key that came later counts only when it is used."""
+        raw = self.model_dump(mode="json", exclude={"checkpoint_every", "cache_mb"})
+        if self.max_seconds is None:
+            raw.pop("max_seconds")
+        return raw
 
     def total_steps(self, samples: int) -> int:
         """Optimiser steps over a training set of this size; a last short batch counts."""
