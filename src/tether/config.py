@@ -34,6 +34,7 @@ class EvaluateConfig(_Part):
         limit: at most so many samples of ID test under each synthetic shift.
         batch_size: samples a forward pass.
         allow_seen: test on shifts whose family was trained on; such rows are marked as seen.
+        efficiency: count operations and time the finished model; a few seconds and one training step.
     """
 
     shifts: tuple[ShiftSpec, ...] | None = None
@@ -41,6 +42,7 @@ class EvaluateConfig(_Part):
     limit: int | None = Field(default=None, ge=1)
     batch_size: int = Field(default=100, ge=1)
     allow_seen: bool = False
+    efficiency: bool = True
 
     @field_validator("severities")
     @classmethod
@@ -105,10 +107,11 @@ class Config(_Part):
         return raw
 
     def fingerprint(self) -> str:
-        """Hash of everything that decides the numbers; where the run is written does not."""
+        """Hash of everything that decides the results; where they are written and what is timed does not."""
         raw = self.flat()
         raw.pop("output")
         raw["train"].pop("checkpoint_every")
+        raw["evaluate"].pop("efficiency")
         return hashlib.sha256(json.dumps(raw, sort_keys=True).encode()).hexdigest()[:16]
 
     def run_name(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,14 @@ import pyarrow.parquet as pq
 from tether.data.portray import portray
 from tether.errors import RequestError
 from tether.evaluation import metrics
+from tether.evaluation.kept import Kept, Part, identity
 from tether.evaluation.predict import Probabilities, predict_set
 from tether.evaluation.statistics import wilson
 from tether.evaluation.suite import EvalSet
-from tether.files import atomic, write_json, write_text
+from tether.files import atomic
 from tether.methods import Predict
 from tether.models.model import Model
-from tether.progress import bar
+from tether.progress import Bar, bar
 from tether.training import Engine
 
 SCHEMA = pa.schema(
@@ -46,36 +48,82 @@ def measure(
     about: dict[str, Any],
     label: str,
     seen: Collection[str] = (),
-) -> list[dict[str, Any]]:
+    fingerprint: str = "",
+) -> float:
     """Predict every set; write `predictions.parquet`, `samples.json`, then `results.jsonl`.
+
+    A set is written down as soon as it is predicted (`Kept`), so that the same call goes on after a kill and
+    memory holds one set at a time.
 
     Args:
         about: {"run", "method", "seed"}, put in every row.
         seen: names of sets whose shift training saw; their rows say so.
+        fingerprint: of the config; finished sets of another one are not used.
 
     Returns:
-        The rows of `results.jsonl`.
+        Seconds of wall clock over all sets, those of an interrupted call included.
+
+    Raises:
+        RequestError: probabilities that are not finite; the set is named, and the sets before it are kept.
     """
-    rows: list[dict[str, Any]] = []
-    total = sum(len(s.examples) for s in sets)
-    with (
-        bar(label, total) as progress,
-        atomic(folder / "predictions.parquet") as part,
-        pq.ParquetWriter(part, SCHEMA, compression="zstd") as writer,
-    ):
+    kept = Kept(folder, identity(model, rule, fingerprint))
+    with bar(label, sum(len(s.examples) for s in sets)) as progress:
         for evalset in sets:
-            probabilities = predict_set(model, rule, evalset, engine, batch_size, progress)
-            if not np.isfinite(probabilities).all():
-                raise RequestError(
-                    f"the model gives probabilities that are not finite on {evalset.name}; "
-                    "its weights are damaged or its training diverged"
-                )
-            writer.write_table(_table(evalset, probabilities))
+            if kept.has(evalset):
+                progress.advance(len(evalset.examples))
+                continue
+            kept.write(evalset, _part(model, rule, evalset, engine, batch_size, progress))
+    seconds = _gather(folder, sets, kept, about, seen)
+    kept.clear()
+    return seconds
+
+
+def _part(
+    model: Model, rule: Predict, evalset: EvalSet, engine: Engine, batch_size: int, progress: Bar
+) -> Part:
+    """Predict one set."""
+    began = time.monotonic()
+    probabilities = predict_set(model, rule, evalset, engine, batch_size, progress)
+    bad = len(probabilities) - int(np.isfinite(probabilities).all(axis=1).sum())
+    if bad:
+        raise RequestError(
+            f"the model gives probabilities that are not finite on {evalset.key}, for {bad} of "
+            f"{len(probabilities)} samples; its weights are damaged or its training diverged. "
+            "Finished sets are kept"
+        )
+    shown = samples(evalset, model)
+    return Part(_table(evalset, probabilities), shown, time.monotonic() - began)
+
+
+def _gather(
+    folder: Path, sets: Sequence[EvalSet], kept: Kept, about: dict[str, Any], seen: Collection[str]
+) -> float:
+    """The run's own files from the finished sets, one set in memory at a time; returns their seconds."""
+    seconds = 0.0
+    with (
+        bar("metrics", len(sets)) as progress,
+        atomic(folder / "predictions.parquet") as predictions,
+        atomic(folder / "samples.json") as shown,
+        atomic(folder / "results.jsonl") as results,
+        pq.ParquetWriter(predictions, SCHEMA, compression="zstd") as writer,
+        shown.open("w", encoding="utf-8") as gallery,
+        results.open("w", encoding="utf-8") as lines,
+    ):
+        comma = "[\n"
+        for evalset in sets:
+            part = kept.read(evalset)
+            seconds += part.seconds
+            writer.write_table(part.table)
             marked = {**about, "seen": evalset.name in seen}
-            rows += [{**marked, **row} for row in result_rows(evalset, probabilities)]
-    write_json(folder / "samples.json", [s for evalset in sets for s in samples(evalset, model)])
-    write_text(folder / "results.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
-    return rows
+            lines.writelines(
+                json.dumps({**marked, **row}) + "\n" for row in result_rows(evalset, part.probabilities)
+            )
+            for sample in part.samples:
+                gallery.write(comma + json.dumps(sample))
+                comma = ",\n"
+            progress.advance()
+        gallery.write("[]\n" if comma == "[\n" else "\n]\n")
+    return seconds
 
 
 def _table(evalset: EvalSet, probabilities: Probabilities) -> pa.Table:
