@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tether.methods import Method
     from tether.models.registered import register_model
     from tether.models.wrap import wrap
+    from tether.robustness import evaluate_models
     from tether.run import evaluate, train
 
 _WHERE = {
@@ -30,6 +31,7 @@ _WHERE = {
     "RequestError": "tether.errors",
     "compare": "tether.grid",
     "evaluate": "tether.run",
+    "evaluate_models": "tether.robustness",
     "load": "tether.inference",
     "predict": "tether.inference",
     "register_model": "tether.models.registered",
@@ -44,6 +46,7 @@ __all__ = [
     "RequestError",
     "compare",
     "evaluate",
+    "evaluate_models",
     "load",
     "predict",
     "register_model",
