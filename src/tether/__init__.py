@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tether.methods import Method
     from tether.models.registered import register_model
     from tether.models.wrap import wrap
+    from tether.other_tasks import transfer
     from tether.robustness import evaluate_models
     from tether.run import evaluate, train
 
@@ -36,6 +37,7 @@ _WHERE = {
     "predict": "tether.inference",
     "register_model": "tether.models.registered",
     "train": "tether.run",
+    "transfer": "tether.other_tasks",
     "wrap": "tether.models.wrap",
 }
 
@@ -51,6 +53,7 @@ __all__ = [
     "predict",
     "register_model",
     "train",
+    "transfer",
     "wrap",
 ]
 

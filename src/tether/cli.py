@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from tether import __version__, cli_evaluate, cli_shifts
+from tether import __version__, cli_evaluate, cli_shifts, cli_transfer
 from tether.errors import Interrupted, RequestError, nearest
 
 app = typer.Typer(
@@ -111,6 +111,7 @@ def compare(
 
 
 app.command(rich_help_panel=RUN)(cli_evaluate.evaluate)
+app.command(rich_help_panel=RUN)(cli_transfer.transfer)
 
 
 @app.command(rich_help_panel=RUN)

@@ -38,7 +38,7 @@ LEVELS = [
         "cli_evaluate",
         "cli_transfer",
         "robustness",
-        "transfer",
+        "other_tasks",
         "grid",
         "inference",
         "listing",
