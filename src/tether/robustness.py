@@ -10,8 +10,10 @@ from typing import Any
 
 from tether.config import Config, load_config, with_values
 from tether.errors import RequestError
+from tether.files import write_text
 from tether.models.config import ModelConfig
 from tether.progress import bar, say
+from tether.report.efficiency import efficiency_csv, efficiency_markdown
 from tether.report.robustness import RobustnessTable, robustness_table, write_robustness
 from tether.report.runs import read_runs
 from tether.run import evaluate
@@ -26,7 +28,7 @@ class Robustness:
     Attributes:
         folder: holds a run folder a model, the table and the figure.
         table: models with accuracies and gaps.
-        files: the table and the figure, as they were written.
+        files: the table, the figure and the costs, as they were written.
         failed: model -> message of those that could not be evaluated.
     """
 
@@ -75,8 +77,13 @@ def evaluate_models(
         raise RequestError(
             "no model could be evaluated:\n" + "\n".join(f"{k}: {v}" for k, v in failed.items())
         )
-    table = robustness_table(read_runs(folders))
-    return Robustness(folder, table, write_robustness(table, folder), failed)
+    runs = sorted(read_runs(folders), key=lambda run: run.number("total_parameters"))
+    table = robustness_table(runs)
+    files = write_robustness(table, folder)
+    for suffix, text in (("csv", efficiency_csv(runs)), ("md", efficiency_markdown(runs))):
+        files.append(folder / f"efficiency.{suffix}")
+        write_text(files[-1], text)
+    return Robustness(folder, table, files, failed)
 
 
 def _run_all(
