@@ -13,7 +13,11 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+<<<<<<< HEAD
 from tether import __version__, cli_evaluate, cli_shifts, cli_transfer
+=======
+from tether import __version__, cli_compare, cli_shifts
+>>>>>>> main
 from tether.errors import Interrupted, RequestError, nearest
 
 app = typer.Typer(
@@ -75,39 +79,7 @@ def train(config: ConfigArgument, overrides: Overrides = None, as_json: AsJson =
     )
 
 
-@app.command(rich_help_panel=RUN)
-def compare(
-    config: ConfigArgument,
-    overrides: Overrides = None,
-    methods: Annotated[
-        str, typer.Option(help="Method names, comma-separated.")
-    ] = "finetune,wise_ft,aug_ce,rdft",
-    seeds: Annotated[str, typer.Option(help="How many seeds, or which: 3, or 0,1,2.")] = "3",
-    reference: Annotated[str | None, typer.Option(help="The method gaps are compared with.")] = None,
-    output: Annotated[str | None, typer.Option(help="Folder for the runs and the report.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Run methods x seeds, test the differences, and write one report.
-
-    Finished runs are found and not repeated; a failed one is reported and the rest go on.
-
-    Example: `tether compare digits --methods finetune,rdft --seeds 1`
-    """
-    from tether.grid import compare as compare_
-    from tether.report.tables import comparison_json, print_comparison
-
-    done = compare_(config, _names(methods), _seeds(seeds), overrides or [], reference, output)
-    page = done.report(done.folder / "report.html")
-    if as_json:
-        print(comparison_json(done.comparison))
-    else:
-        print_comparison(done.comparison, OUT)
-        OUT.print(f"\nReport: {page}", soft_wrap=True)
-        _next([f"tether predict {done.runs[-1].folder} INPUT"])
-    if done.failed:
-        for name, message in done.failed.items():
-            print(f"tether: {name} failed: {message}", file=sys.stderr)
-        raise typer.Exit(1)
+app.command(rich_help_panel=RUN)(cli_compare.compare)
 
 
 app.command(rich_help_panel=RUN)(cli_evaluate.evaluate)
@@ -284,17 +256,6 @@ def _finish(summary: Any, as_json: bool, following: Sequence[str], folder: Path)
 
 def _next(commands: Sequence[str]) -> None:
     OUT.print("Next: " + "\n      ".join(commands), style="dim", markup=False, soft_wrap=True)
-
-
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
-
-
-def _seeds(text: str) -> int | list[int]:
-    try:
-        return int(text) if "," not in text else [int(part) for part in text.split(",") if part]
-    except ValueError as e:
-        raise RequestError(f"--seeds: expected a count or a list such as 0,1,2, got {text!r}") from e
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

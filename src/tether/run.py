@@ -41,8 +41,16 @@ from tether.prediction import Predict, rule_of, write_rule
 from tether.progress import Bar, bar, say
 from tether.report.card import write_card
 from tether.report.runs import read_run
-from tether.shifts import Supplies, modality_in
-from tether.supply import all_seen, check_budgets, ready, supplied, supplies_of, with_data_shifts
+from tether.shifts import AnyShift, Supplies, modality_in
+from tether.supply import (
+    all_seen,
+    check_budgets,
+    check_views,
+    ready,
+    supplied,
+    supplies_of,
+    with_data_shifts,
+)
 from tether.teachers import Ingredient, Making, Teacher, bind, prepare, with_reference
 from tether.teachers import ingredients as other_trainings
 from tether.training import Engine, Fitted, fit
@@ -86,9 +94,7 @@ def train(
 
     method = methods.build(config.method.name, config.method.options)
     data, engine, loaded = ingredients(config)
-    check_model(method, loaded)
-    method = with_data_shifts(method, data)
-    seen = all_seen(method, data)
+    method, seen = check_method(method, data, loaded)
     supplies = supplies_of(config, data, engine, loaded)
     suite = suite_of(config, data, supplies)
     check_request(suite, seen, config.evaluate.allow_seen)
@@ -185,6 +191,18 @@ def check_model(method: Method, loaded: Loaded) -> None:
         each.tuning.fits(loaded.backbone)
         if each.start == TEXT_START:
             check_text_tower(loaded)
+
+
+def check_method(method: Method, data: DataBundle, loaded: Loaded) -> tuple[Method, tuple[AnyShift, ...]]:
+    """Refuse a method that this model or these data cannot run.
+
+    Returns:
+        The method with the data's shifts, and all that training will see.
+    """
+    check_model(method, loaded)
+    method = with_data_shifts(method, data)
+    check_views(method, data)
+    return method, all_seen(method, data)
 
 
 def making(

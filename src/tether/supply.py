@@ -15,6 +15,7 @@ from tether.config import Config
 from tether.data import DataBundle, Examples
 from tether.errors import RequestError
 from tether.methods import Initial, Method
+from tether.models.config import ModelConfig
 from tether.models.load import Loaded, load_backbone
 from tether.models.masked_lm import word_head
 from tether.models.start import ProbeData, probe_start
@@ -29,7 +30,9 @@ from tether.shifts import (
     mixture,
     modality_in,
     prepared_view,
+    wrong_modality,
 )
+from tether.teachers.saved import saved_teacher
 from tether.training import Engine, frozen_runner
 
 BUDGET_SAMPLES = 200  # of ID validation, for the look at an attack's budget
@@ -50,8 +53,13 @@ def supplies_of(config: Config, data: DataBundle, engine: Engine, loaded: Loaded
 
     @cache
     def teacher(name: str) -> Callable[..., Output]:
+        if "/" in name:
+            return saved_teacher("shift's", name, data.classes, engine).run
         if name != "initial":
-            raise RequestError(f"shift: expected the teacher 'initial', got {name!r}; use it")
+            raise RequestError(
+                f"shift: expected the teacher 'initial' or the folder of a model, got {name!r}; a folder "
+                "has a slash in it, such as ./model"
+            )
         probe = ProbeData(data.train, data.id_val, data.fingerprint)
         return frozen_runner(probe_start(backbone(), data.classes, probe, engine.device).to(engine.device))
 
@@ -67,6 +75,7 @@ def supplies_of(config: Config, data: DataBundle, engine: Engine, loaded: Loaded
         groups=data.groups,
         model_fingerprint=loaded.fingerprint,
         word_head=lambda: word_head(backbone(), config.model).to(engine.device),
+        path_key=lambda path: load_backbone(ModelConfig(name=path)).fingerprint,
     )
 
 
@@ -83,6 +92,19 @@ def with_data_shifts(method: Method, data: DataBundle) -> Method:
         return replace(mixture(own, view.severities, stream=view.stream), after=view.after)
 
     return replace(method, views={name: settled(view) for name, view in method.views.items()})
+
+
+def check_views(method: Method, data: DataBundle) -> None:
+    """Refuse a view none of whose shifts is made for such samples; training would, but after its teachers'.
+
+    Raises:
+        RequestError: naming the shift and the kinds of samples.
+    """
+    modality = modality_in(data.train)
+    for view in method.views.values():
+        for shift in members_of(view, modality):
+            if shift.modality not in (None, modality):
+                raise wrong_modality(shift.name, shift.modality, modality)
 
 
 def seen_in_training(method: Method, data: DataBundle) -> tuple[AnyShift, ...]:

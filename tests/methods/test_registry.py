@@ -11,8 +11,9 @@ from tether.methods.finetune import finetune
 
 
 def test_every_built_in_builds_and_has_a_summary() -> None:
+    needed = {"dad": {"weights": "a/vqgan"}}  # nothing is loaded to build it
     for name in methods.names():
-        assert isinstance(methods.build(name, {}), Method)
+        assert isinstance(methods.build(name, needed.get(name, {})), Method)
         assert methods.summary(name).endswith((".", ")", ")."))
 
 

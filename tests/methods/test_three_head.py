@@ -148,7 +148,7 @@ def test_single_needs_no_initial_teacher_and_corrected_does() -> None:
     assert corrected.teachers["robust"] == Trained(
         "robust_teacher", {"shifts": None, "severities": (1, 2, 3)}, model="small"
     )
-    assert methods.build("three_head", {"teacher": "runs/a"}).teachers["robust"] == Saved("runs/a")
+    assert methods.build("three_head", {"robust_teacher": "runs/a"}).teachers["robust"] == Saved("runs/a")
 
 
 def test_pictures_get_augmix_and_pixmix_and_the_data_s_own_come_first() -> None:
@@ -269,7 +269,7 @@ def test_early_stopping_judges_with_a_calibrated_rule(tmp_path: Path) -> None:
 
 
 def test_a_given_teacher_is_used(run: tether.run.Run, tmp_path: Path) -> None:
-    project = make_project(tmp_path, method={**THREE, "teacher": str(run.folder)})
+    project = make_project(tmp_path, method={**THREE, "robust_teacher": str(run.folder)})
     done = tether.train(str(project))
     assert done.summary["teacher_seconds"] == 0
 

@@ -164,8 +164,18 @@ def check_request(suite: Suite, trained: Sequence[AnyShift], allow_seen: bool) -
         trained: shifts that training sees.
 
     Raises:
+        RequestError: see `check_tests` and `check_families`.
+    """
+    check_tests(suite)
+    check_families(suite, trained, allow_seen)
+
+
+def check_tests(suite: Suite) -> None:
+    """Try every shift on one sample.
+
+    Raises:
         RequestError: a shift that does not fit the samples, takes their labels away or asks a teacher that
-            testing has not; a family both trained on and tested on.
+            testing has not.
     """
     for evalset in (*suite.tests, *suite.validation):
         if isinstance(evalset.shift, Attack) and evalset.shift.teachers:
@@ -181,5 +191,12 @@ def check_request(suite: Suite, trained: Sequence[AnyShift], allow_seen: bool) -
         if not evalset.asks_model:
             evalset.batch([0])
 
+
+def check_families(suite: Suite, trained: Sequence[AnyShift], allow_seen: bool) -> None:
+    """Refuse a family of shifts that is both trained on and tested on.
+
+    Raises:
+        RequestError: naming the family and the shifts.
+    """
     val, test = (list(_shifts_under(sets).values()) for sets in (suite.validation, suite.tests))
     shifts.check_roles(trained, val, test, allow_seen=allow_seen)

@@ -38,6 +38,8 @@ BUILT_IN: Mapping[str, str] = {
         "single_teacher",
         "combined_head",
         "hybrid_kd",
+        "dad_lite",
+        "dad",
         "robust_teacher",
         "three_head",
         "rdft",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from tether import tune
+from tether.errors import RequestError
 from tether.tune import Tuning, Variant
 from tether.tune.top_blocks import top_blocks
 
@@ -36,10 +37,21 @@ def student_tuning(
         head_mode: "frozen" keeps the initial model's head.
         variant: of the adapters (see `tune.lora`).
 
+    Raises:
+        RequestError: an option of adapters for a student without them, or of blocks for one that has none.
+
     Example:
         >>> student_tuning("last_blocks", blocks=2).name
         'last blocks'
     """
+    adapters = {"dropout": dropout != 0, "targets": targets != "all", "variant": variant != "lora"}
+    idle = [] if student == "lora" else [name for name, given in adapters.items() if given]
+    idle += ["blocks"] if student != "last_blocks" and blocks != 1 else []
+    if idle:
+        raise RequestError(
+            f"method.{idle[0]}: means nothing for student={student}; leave {', '.join(idle)} out, or choose "
+            f"student={'last_blocks' if idle[0] == 'blocks' else 'lora'}"
+        )
     head = head_mode == "trainable"
     if student == "full":
         return tune.full(head)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 from tether import tune
 from tether.errors import RequestError
-from tether.methods.method import Initial, Method, Saved, TeacherSource, Trained
+from tether.methods.method import Initial, Method, TeacherSource, Trained, teacher_source
 from tether.methods.robust_teacher import AUGMENTED
 from tether.models.model import MAIN
 from tether.objective import Term, ce, kd
@@ -26,7 +26,7 @@ def three_head(
     temperature: float = 4.0,
     kd_weight: float = 1.0,
     teachers: Literal["corrected", "single"] = "corrected",
-    teacher: str | None = None,
+    robust_teacher: str | Mapping[str, Any] | None = None,
     teacher_model: str | None = "small",
     shifts: Sequence[Spec] | None = None,
     severities: tuple[int, ...] = (1, 2, 3),
@@ -51,7 +51,8 @@ def three_head(
         temperature: T of the distillation.
         kd_weight: of the four distillation terms against the four cross-entropies.
         teachers: "corrected", or "single": STN teaches all, as printed.
-        teacher: folder of a robust model with these classes; null trains one (`robust_teacher`).
+        robust_teacher: a folder, a method to train it with, or {name: ..., options}; null trains the method
+            `robust_teacher` on the same views.
         teacher_model: what that starts from: a model's name; "small" for mobilenet-v2 on pictures and
             minilm-l3 on texts; null for the student's own.
         shifts: of the augmented data, for student and teacher alike; null takes the data's, else augmix and
@@ -66,11 +67,8 @@ def three_head(
         raise RequestError(
             "method.dropout: expected more than 0: without it all passes are one; 0.1 is the default"
         )
-    robust: TeacherSource = (
-        Saved(teacher)
-        if teacher is not None
-        else Trained("robust_teacher", {"shifts": shifts, "severities": severities}, model=teacher_model)
-    )
+    own = Trained("robust_teacher", {"shifts": shifts, "severities": severities}, model=teacher_model)
+    robust: TeacherSource = own if robust_teacher is None else teacher_source(robust_teacher)
     on_clean = ORIG if teachers == "corrected" else STN
 
     def taught(head: str, view: str, by: str, name: str) -> tuple[Term, Term]:

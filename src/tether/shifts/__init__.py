@@ -13,7 +13,15 @@ from tether.shifts.recipe import AnyShift, Ready, Recipe
 from tether.shifts.registry import Spec, all_shifts, catalogue, get, resolve
 from tether.shifts.roles import Role, check_roles, default_names, role_of
 from tether.shifts.several import several
-from tether.shifts.shift import SEVERITIES, Modality, Shift, check_severity, modality_in, modality_of
+from tether.shifts.shift import (
+    SEVERITIES,
+    Modality,
+    Shift,
+    check_severity,
+    modality_in,
+    modality_of,
+    wrong_modality,
+)
 from tether.shifts.supplies import Supplies
 from tether.shifts.text.effect import changes_anything, share_changed
 from tether.shifts.text.glossary import glossary
@@ -56,4 +64,5 @@ __all__ = [
     "role_of",
     "several",
     "share_changed",
+    "wrong_modality",
 ]

@@ -27,13 +27,15 @@ class Supplies:
         fingerprint: of data and model; the keys of caches.
         embed: batch -> features phi_0 (B, D) of the pretrained model, float32 on the CPU, not normalised.
         teacher: name -> a runner (batch, blocks) -> Output without gradient bookkeeping of its own, in eval
-            mode, frozen: gradients flow to its input. "initial" is M_0 with its head for the classes.
+            mode, frozen: gradients flow to its input. "initial" is M_0 with its head for the classes; a path
+            is a run or a saved model with these classes.
         device: where models run.
         seed: of the run.
         groups: names of the codes in `Batch.group`; () where the data have none.
         model_fingerprint: of the model alone; caches that data do not change hang on it.
         word_head: loads the masked-word head that a text model was pretrained with (`models.masked_lm`),
             which only the loss that reads it knows; None where there is none to load.
+        path_key: path of a teacher -> what tells its weights from others, for the keys of caches.
 
     Example:
         >>> supplies.embed(supplies.train.batch([0, 1])).shape  # doctest: +SKIP
@@ -51,3 +53,4 @@ class Supplies:
     groups: tuple[str, ...] = ()
     model_fingerprint: str = ""
     word_head: Callable[[], Any] | None = None
+    path_key: Callable[[str], str] = str

@@ -40,6 +40,33 @@ class Ascent:
 
 
 @dataclass(frozen=True)
+class Rising:
+    """A step size that grows during training, in equal stages: each stage's examples are made once.
+
+    Attributes:
+        last: the size of the last stage.
+        over: training steps until it is reached.
+        stages: how many.
+
+    Example:
+        >>> [round(Rising(0.2, 100).size(0.01, Rising(0.2, 100).level(t)), 3) for t in (0, 50, 500)]
+        [0.01, 0.105, 0.2]
+    """
+
+    last: float
+    over: int
+    stages: int = 5
+
+    def level(self, step: int) -> int:
+        """The stage at a training step, 0 to `stages` - 1."""
+        return min(self.stages - 1, step * self.stages // self.over)
+
+    def size(self, first: float, level: int) -> float:
+        """The step size of a stage when the first stage has `first`."""
+        return first + (self.last - first) * level / (self.stages - 1)
+
+
+@dataclass(frozen=True)
 class Examined:
     """What the generator made of a batch.
 
