@@ -43,6 +43,7 @@ class Clock:
 
     def timed(self, part: str, function: Callable[..., Any]) -> Callable[..., Any]:
         """The function, its seconds counted as this part."""
+
         def run(*given: Any, **named: Any) -> Any:
             self._inside.append(0.0)
             began = time.perf_counter()

@@ -13,11 +13,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-<<<<<<< HEAD
-from tether import __version__, cli_evaluate, cli_shifts, cli_transfer
-=======
-from tether import __version__, cli_compare, cli_shifts
->>>>>>> main
+from tether import __version__, cli_compare, cli_evaluate, cli_shifts, cli_transfer
 from tether.errors import Interrupted, RequestError, nearest
 
 app = typer.Typer(

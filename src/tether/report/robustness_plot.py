@@ -118,7 +118,9 @@ def _by_model(
             if x.known:
                 ax.vlines(place + aside, 100 * x.low, 100 * x.high, color=style.colour, lw=1.2)
     ax.set_title(title)
-    ax.set_xticks(range(len(table.rows)), [f"{row.name}\n{number(row.parameters)}" for row in table.rows])
+    between = ", " if crowded else "\n"
+    names = [f"{row.name}{between}{number(row.parameters)}" for row in table.rows]
+    ax.set_xticks(range(len(table.rows)), names)
     if crowded:
         for label in ax.get_xticklabels():
             label.set(rotation=40, ha="right", rotation_mode="anchor")
