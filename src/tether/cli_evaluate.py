@@ -108,7 +108,7 @@ def _several(
     from rich.text import Text
 
     from tether.cli import OUT, _next
-    from tether.report.robustness import READING, columns, lines, robustness_json
+    from tether.report.robustness_files import READING, columns, lines, robustness_json
     from tether.robustness import evaluate_models
 
     done = evaluate_models(models, config, overrides, output)

@@ -41,7 +41,7 @@ def transfer(
         limit: at most so many samples of each set, evenly spread.
 
     Returns:
-        Data name -> {"linear_probe": ..., "knn": ..., "classes", "train", "test"}, in the given order.
+        Data name -> {"probe": ..., "knn": ..., "classes", "train", "test"}, in the given order.
 
     Raises:
         RequestError: no finished run, or data of another kind than the model reads.

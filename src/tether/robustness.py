@@ -14,7 +14,8 @@ from tether.files import write_text
 from tether.models.config import ModelConfig
 from tether.progress import bar, say
 from tether.report.efficiency import efficiency_csv, efficiency_markdown
-from tether.report.robustness import RobustnessTable, robustness_table, write_robustness
+from tether.report.robustness import RobustnessTable, robustness_table
+from tether.report.robustness_files import write_robustness
 from tether.report.runs import read_runs
 from tether.run import evaluate
 

@@ -14,7 +14,8 @@ from tether import methods
 from tether.batch import Batch
 from tether.config import Config, load_config
 from tether.data import DataBundle, load_data
-from tether.evaluation.efficiency import Inference, efficiency, inference, step_flops
+from tether.evaluation.efficiency import Inference, efficiency, inference
+from tether.evaluation.flops import step_flops
 from tether.evaluation.measure import measure
 from tether.evaluation.predict import calibration, make_judge
 from tether.evaluation.suite import Suite, check_request, make_suite

@@ -14,11 +14,10 @@ from tether.evaluation.efficiency import (
     Inference,
     device_hours,
     efficiency,
-    flops,
     inference,
     interleaved,
-    step_flops,
 )
+from tether.evaluation.flops import flops, step_flops
 from tether.methods import softmax_main
 from tether.teachers.initial import initial_teacher
 from tether.training import Engine

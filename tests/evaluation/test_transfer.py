@@ -111,7 +111,7 @@ def test_the_command_writes_before_after_and_change(
     kept = json.loads((run / "transfer.json").read_text())
     assert kept["other"] == found
     assert (found["train"], found["test"], found["classes"]) == (64, 24, 2)
-    for way in ("linear_probe", "knn"):
+    for way in ("probe", "knn"):
         one = found[way]
         assert one["change"]["value"] == pytest.approx(one["after"]["value"] - one["before"]["value"])
         assert one["inside_noise"] == (one["change"]["low"] <= 0 <= one["change"]["high"])
@@ -134,7 +134,7 @@ def test_more_data_join_what_is_there_and_a_limit_is_another_measurement(run: Pa
 def test_an_untuned_run_changes_nothing(run: Path, tmp_path: Path) -> None:
     path = other(tmp_path, run)
     bare = tether.train(str(run.parent / "config.yaml"), method="linear_probe", output=str(tmp_path / "bare"))
-    for way in ("linear_probe", "knn"):
+    for way in ("probe", "knn"):
         one = tether.transfer(bare.folder, [path])["other"][way]
         assert one["before"] == one["after"]
         assert one["change"] == {"value": 0.0, "low": 0.0, "high": 0.0}

@@ -16,7 +16,8 @@ from project import make_project
 from tether.cli import main
 from tether.cli_evaluate import split
 from tether.errors import RequestError
-from tether.report.robustness import lines, robustness_markdown, robustness_table, write_robustness
+from tether.report.robustness import robustness_table
+from tether.report.robustness_files import lines, robustness_markdown, write_robustness
 from tether.report.runs import read_runs
 from tether.robustness import labelled
 

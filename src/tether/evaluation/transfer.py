@@ -18,7 +18,7 @@ from tether.models.probe import fit_probe
 from tether.training import Engine
 
 NEIGHBOURS = 20
-PROBE, KNN = "linear_probe", "knn"
+PROBE, KNN = "probe", "knn"
 
 
 @dataclass(frozen=True)
