@@ -221,3 +221,22 @@ def test_rows_are_those_of_the_predictions_and_samples_those_of_the_sets(tmp_pat
             assert row["value"] == sum(hits) / len(hits)
     shown = json.loads((tmp_path / "samples.json").read_text())
     assert [s["severity"] for s in shown] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+
+
+def test_a_whole_run_says_what_it_cost_and_leaves_no_parts(tmp_path: Path) -> None:
+    import tether
+    from project import make_project
+
+    config = str(make_project(tmp_path))
+    run = tether.train(config, method="lora")
+    assert not (run.folder / FOLDER).exists()
+    cost = run.summary
+    assert cost["train_step_flops"] > 16 * cost["inference_flops"] > 0
+    assert cost["inference_flops_unmerged"] > cost["inference_flops"]
+    assert cost["train_samples_per_second"] == pytest.approx(16 / cost["step_seconds"])
+    assert cost["evaluate_device_hours"] == pytest.approx(cost["evaluate_seconds"] / 3600)
+    quiet = tether.train(config, ["evaluate.efficiency=false"], method="lora", output=str(tmp_path / "quiet"))
+    assert "latency_seconds" not in quiet.summary
+    assert quiet.summary["train_step_flops"] is None
+    same = [(f / "predictions.parquet").read_bytes() for f in (run.folder, quiet.folder)]
+    assert same[0] == same[1]  # measuring moves no number

@@ -151,3 +151,16 @@ def test_no_model_at_all_is_an_error_with_every_reason(tmp_path: Path) -> None:
     config = make_project(tmp_path)
     with pytest.raises(RequestError, match="no model could be evaluated"):
         tether.evaluate_models([str(tmp_path / "a"), str(tmp_path / "b")], str(config))
+
+
+def test_one_model_read_in_two_ways_is_two_models(tmp_path: Path) -> None:
+    config, bert = make_project(tmp_path), str(tmp_path / "bert")
+    found = tether.evaluate_models(
+        [bert, {"name": bert, "pooling": "cls"}], str(config), output=str(tmp_path / "o")
+    )
+    assert {row.name for row in found.table.rows} == {"bert", "bert-cls"}
+    summary = json.loads((tmp_path / "o" / "bert-cls" / "summary.json").read_text())
+    assert summary["latency_seconds"] > 0
+    assert summary["evaluate_seconds"] > 0
+    assert "train_step_flops" in summary
+    assert "inference_flops" in (tmp_path / "o" / "efficiency.csv").read_text()
