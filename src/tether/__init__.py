@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from tether.methods import Method
     from tether.models.registered import register_model
     from tether.models.wrap import wrap
+    from tether.other_tasks import transfer
+    from tether.robustness import evaluate_models
     from tether.run import evaluate, train
 
 _WHERE = {
@@ -30,10 +32,12 @@ _WHERE = {
     "RequestError": "tether.errors",
     "compare": "tether.grid",
     "evaluate": "tether.run",
+    "evaluate_models": "tether.robustness",
     "load": "tether.inference",
     "predict": "tether.inference",
     "register_model": "tether.models.registered",
     "train": "tether.run",
+    "transfer": "tether.other_tasks",
     "wrap": "tether.models.wrap",
 }
 
@@ -44,10 +48,12 @@ __all__ = [
     "RequestError",
     "compare",
     "evaluate",
+    "evaluate_models",
     "load",
     "predict",
     "register_model",
     "train",
+    "transfer",
     "wrap",
 ]
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from tether import __version__, cli_compare, cli_proof, cli_report, cli_shifts
+from tether import __version__, cli_compare, cli_evaluate, cli_proof, cli_report, cli_shifts, cli_transfer
 from tether.errors import Interrupted, RequestError, nearest
 
 app = typer.Typer(
@@ -78,23 +78,8 @@ def train(config: ConfigArgument, overrides: Overrides = None, as_json: AsJson =
 app.command(rich_help_panel=RUN)(cli_compare.compare)
 
 
-@app.command(rich_help_panel=RUN)
-def evaluate(
-    model: Annotated[str, typer.Argument(help="A run, a saved model's folder, or a hub name.")],
-    config: ConfigArgument,
-    overrides: Overrides = None,
-    as_json: AsJson = False,
-) -> None:
-    """Stress-test a model without training it.
-
-    A model whose head does not have the data's classes gets a linear probe.
-
-    Example: `tether evaluate minilm-l6 sentiment evaluate.severities=[1,5]`
-    """
-    from tether.run import evaluate as evaluate_
-
-    run = evaluate_(model, config, overrides or [])
-    _finish(run.summary, as_json, [f"tether report {run.folder}"], run.folder)
+app.command(rich_help_panel=RUN)(cli_evaluate.evaluate)
+app.command(rich_help_panel=RUN)(cli_transfer.transfer)
 
 
 @app.command(rich_help_panel=RUN)

@@ -41,7 +41,7 @@ def preview(
     """
     from tether.preview import preview as preview_
 
-    page = preview_(data, output, _specs(only), samples, _levels(severities), overrides or [])
+    page = preview_(data, output, _specs(only), samples, levels(severities), overrides or [])
     print(f"Sheet: {page}")
     print(f"Next: open {page} in a browser; `tether list shifts` says what each is for", file=sys.stderr)
 
@@ -53,7 +53,8 @@ def _specs(text: str | None) -> list[Any] | None:
     return [s.strip() if isinstance(s, str) else s for s in found if s]
 
 
-def _levels(text: str) -> list[int]:
+def levels(text: str) -> list[int]:
+    """Severities from 1-5 or 1,3,5."""
     if span := re.fullmatch(r"(\d)-(\d)", text.strip()):
         return list(range(int(span[1]), int(span[2]) + 1))
     try:

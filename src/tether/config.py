@@ -38,6 +38,7 @@ class EvaluateConfig(_Part):
         allow_seen: test on shifts whose family was trained on; such rows are marked as seen.
         metric: what the headline of a comparison is made of: accuracy, balanced_accuracy, macro_f1,
             worst_group or tenth_percentile. Everything is computed from the same predictions.
+        efficiency: count operations and time the finished model; a few seconds and one training step.
     """
 
     shifts: tuple[ShiftSpec, ...] | None = None
@@ -45,6 +46,7 @@ class EvaluateConfig(_Part):
     limit: int | None = Field(default=None, ge=1)
     batch_size: int = Field(default=100, ge=1)
     allow_seen: bool = False
+    efficiency: bool = True
     metric: str = "accuracy"
 
     @field_validator("metric")
@@ -129,11 +131,12 @@ class Config(_Part):
         return raw
 
     def fingerprint(self) -> str:
-        """Hash of everything that decides the numbers; where the run is written does not."""
+        """Hash of everything that decides the results; where they are written and what is timed does not."""
         raw = self.flat()
         raw.pop("output")
         raw["train"] = self.train.deciding()
         raw["evaluate"].pop("metric")  # chosen over predictions that are there already
+        raw["evaluate"].pop("efficiency")
         return hashlib.sha256(json.dumps(raw, sort_keys=True).encode()).hexdigest()[:16]
 
     def run_name(self) -> str:

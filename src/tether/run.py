@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +15,8 @@ from tether.batch import Batch
 from tether.compose import method_of, on_data
 from tether.config import Config, as_yaml, load_config
 from tether.data import DataBundle, load_data
+from tether.evaluation.efficiency import Inference, efficiency, inference
+from tether.evaluation.flops import step_flops
 from tether.evaluation.measure import measure
 from tether.evaluation.predict import calibration, make_judge, temperature
 from tether.evaluation.suite import Suite, check_request, make_suite
@@ -35,6 +38,7 @@ from tether.models.start import (
     random_start,
     text_start,
 )
+from tether.objective import Runner
 from tether.prediction import Predict, rule_of, write_rule
 from tether.progress import Bar, bar, say
 from tether.report.card import write_card
@@ -51,6 +55,7 @@ from tether.supply import (
 from tether.teachers import Ingredient, Making, Teacher, bind, prepare, with_reference
 from tether.teachers import ingredients as other_trainings
 from tether.training import Engine, Fitted, fit
+from tether.training.memory import peak_bytes, reset_peak
 from tether.tune.lora import has_adapters, merge_adapters
 
 
@@ -129,28 +134,45 @@ def _trained(
         if isinstance(source, Initial):
             check_budgets(method, teachers[name].run, data.id_val, engine.device)
     origin = trained_state(student)
+    runners = {name: teacher.run for name, teacher in teachers.items()}
 
     fitted = fit(
-        student, method, groups, data.train, {n: t.run for n, t in teachers.items()}, config.train, engine,
+        student, method, groups, data.train, runners, config.train, engine,
         config.seed, folder, config.fingerprint(), config.method.name,
         validation(method, config, suite, data, engine),
     )  # fmt: skip
+    flops = flops_of_step(student, method, runners, data, config, engine) if fitted.steps else None
     write_blend(folder, blend(method, student, others, config, suite, data, engine))
     finished = finish(method, student, origin, config, suite, data, engine)
     write_merge(folder, finished)
     if has_adapters(student):
         save_adapter(student, folder / "adapter", loaded.source)
-        merge_adapters(student)
+    # Timed beside the merged model; a second copy of the network until then.
+    unmerged = copy.deepcopy(student) if config.evaluate.efficiency and has_adapters(student) else None
+    merge_adapters(student)
     method = replace(method, predict=settle(method, student, data, config, engine))
+    timed = inference_of(student, method, data, config, engine, unmerged)
+    del unmerged
     save_model(student, folder / "model")
     write_rule(method.predict, folder / "model")
     names = suite.seen(seen)
-    evaluate_into(folder, student, method, config, suite, engine, config.method.name, names)
+    tested = evaluate_into(folder, student, method, config, suite, engine, config.method.name, names)
     first: list[Teacher | Ingredient] = [*teachers.values(), *others.values()]
     first += [] if reference is None else [reference]
+    taught = teacher_seconds(first)
+    cost = efficiency(
+        engine,
+        fitted.train_seconds,
+        taught,
+        tested,
+        fitted.step_seconds,
+        config.train.batch_size,
+        flops,
+        timed,
+    )
     summary = write_summary(
-        folder, config.method.name, config.seed, counts, fitted, teacher_seconds(first), finished,
-        validation(method, config, suite, data, engine)(student), sorted(names),
+        folder, config.method.name, config.seed, counts, fitted, taught, finished,
+        validation(method, config, suite, data, engine)(student), sorted(names), cost,
     )  # fmt: skip
     write_card(read_run(folder), folder / "README.md")
     return Run(folder, summary)
@@ -321,15 +343,47 @@ def evaluate_into(
     engine: Engine,
     name: str,
     seen: Collection[str] = (),
-) -> None:
-    """Stress-test the final model and write predictions, samples and results."""
+) -> float:
+    """Stress-test the final model and write predictions, samples and results; returns the seconds it took."""
     about = {"run": folder.name, "method": name, "seed": config.seed}
     size = config.evaluate.batch_size
     warmth = temperature(model, method.predict, suite.validation, engine, size)
-    measure(
+    return measure(
         model, method.predict, suite.tests, engine, size, folder, about, "stress test", seen,
-        replace(suite.names, temperature=warmth),
+        config.fingerprint(), replace(suite.names, temperature=warmth),
     )  # fmt: skip
+
+
+def flops_of_step(
+    student: Model,
+    method: Method,
+    teachers: Mapping[str, Runner],
+    data: DataBundle,
+    config: Config,
+    engine: Engine,
+) -> int | None:
+    """Operations of one training step on a whole batch, or None when nobody asks."""
+    if not config.evaluate.efficiency:
+        return None
+    rows = range(min(config.train.batch_size, len(data.train)))
+    batch = data.train.batch(rows).to(engine.device)
+    with bar("counting operations", 1):
+        return step_flops(method, student, teachers, batch, engine, config.seed)
+
+
+def inference_of(
+    model: Model,
+    method: Method,
+    data: DataBundle,
+    config: Config,
+    engine: Engine,
+    unmerged: Model | None = None,
+) -> Inference | None:
+    """What predicting costs, or None when nobody asks."""
+    if not config.evaluate.efficiency:
+        return None
+    with bar("timing", 1):
+        return inference(model, method.predict, data.id_test, engine, unmerged)
 
 
 def teacher_seconds(first: Iterable[Teacher | Ingredient]) -> float:
@@ -338,12 +392,20 @@ def teacher_seconds(first: Iterable[Teacher | Ingredient]) -> float:
 
 
 def evaluate(
-    model: str, config: str | Path | Mapping[str, Any] | Config, overrides: Sequence[str] = (), **changes: Any
+    model: str | Mapping[str, Any],
+    config: str | Path | Mapping[str, Any] | Config,
+    overrides: Sequence[str] = (),
+    label: str | None = None,
+    **changes: Any,
 ) -> Run:
     """Stress-test a run, a saved folder or a hub model without training it.
 
     A model whose head does not have the data's classes gets what `model.head` says: a linear probe on the
     training set, or a zero-shot head from the class names.
+
+    Args:
+        model: its name or folder, or what a config's `model:` may say: {name: ..., head: ..., source: ...}.
+        label: what results call it; None for the last part of its name.
 
     Example:
         >>> import tether
@@ -352,8 +414,11 @@ def evaluate(
     """
     if not isinstance(config, Config):
         config = load_config(config, [*overrides, *(f"{k}={as_yaml(v)}" for k, v in changes.items())])
-    raw = {**config.flat(), "model": {**config.model.model_dump(), "name": model}, "method": "linear_probe"}
-    config = load_config({**raw, "output": raw["output"] or f"runs/evaluate-{Path(model).name}"})
+    given: Mapping[str, Any] = {"name": model} if isinstance(model, str) else model
+    shown = str(given.get("name", "a model"))
+    label = label or Path(shown).name
+    raw = {**config.flat(), "model": {**config.model.model_dump(), **given}, "method": "linear_probe"}
+    config = load_config({**raw, "output": raw["output"] or f"runs/evaluate-{label}"})
     folder = Path(str(config.output))
     if is_done(folder, config):
         say(f"{folder} is finished already; its results are used")
@@ -366,16 +431,20 @@ def evaluate(
     own = loaded.head is not None and loaded.classes == data.classes
     if not own:
         how = "a linear probe on the training set" if loaded.make_head is None else "model.head"
-        say(f"{model} has no head of its own for these classes; {how} gives it one")
+        say(f"{shown} has no head of its own for these classes; {how} gives it one")
     student = start("probe", loaded, data, config.seed, engine)
     student.to(engine.device)
     rule = rule_of(loaded.rule if own or len(student.heads) > 1 else None)
     method = replace(methods.build("linear_probe", {}), predict=rule)
-    evaluate_into(folder, student, method, config, suite, engine, Path(model).name)
+    reset_peak(engine.device)
+    tested = evaluate_into(folder, student, method, config, suite, engine, label)
+    peak = peak_bytes(engine.device)
+    timed = inference_of(student, method, data, config, engine)
     counts = (0, student.parameter_counts()[1])
     summary = write_summary(
-        folder, Path(model).name, config.seed, counts, Fitted(0, 0.0, 0.0, 0), 0.0, Finished(),
+        folder, label, config.seed, counts, Fitted(0, 0.0, 0.0, peak), 0.0, Finished(),
         validation(method, config, suite, data, engine)(student),
+        cost=efficiency(engine, 0.0, 0.0, tested, measured=timed),
     )  # fmt: skip
     write_card(read_run(folder), folder / "README.md")
     return Run(folder, summary)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,17 +14,18 @@ import pyarrow.parquet as pq
 
 from tether.data import Examples
 from tether.errors import RequestError
-from tether.evaluation.groups import Grouping, Names
-from tether.evaluation.headline import SetKey, is_seen
+from tether.evaluation.groups import NO_NAMES, Grouping, Names
+from tether.evaluation.headline import is_seen
+from tether.evaluation.kept import Kept, Part, identity
 from tether.evaluation.predict import Probabilities, predict_set
 from tether.evaluation.recompute import write_names
 from tether.evaluation.rows import breakdown_rows, result_rows
 from tether.evaluation.shown import samples
 from tether.evaluation.suite import EvalSet
-from tether.files import atomic, write_json, write_text
+from tether.files import atomic
 from tether.methods import Predict
 from tether.models.model import Model
-from tether.progress import bar
+from tether.progress import Bar, bar
 from tether.training import Engine
 
 SCHEMA = pa.schema(
@@ -50,48 +52,100 @@ def measure(
     about: dict[str, Any],
     label: str,
     seen: Collection[str] = (),
-    names: Names | None = None,
-) -> list[dict[str, Any]]:
+    fingerprint: str = "",
+    names: Names = NO_NAMES,
+) -> float:
     """Predict every set; write `predictions.parquet` and what is computed from it, `results.jsonl` last.
+
+    A set is written down as soon as it is predicted (`Kept`), so that the same call goes on after a kill and
+    memory holds one set at a time.
 
     Args:
         about: {"run", "method", "seed"}, put in every row.
         seen: names of sets whose shift training saw; their rows say so.
+        fingerprint: of the config; finished sets of another one are not used.
         names: what labels and group codes mean, and the temperature; written to `evaluation.json`.
 
     Returns:
-        The rows of `results.jsonl`.
+        Seconds of wall clock over all sets, those of an interrupted call included.
+
+    Raises:
+        RequestError: probabilities that are not finite; the set is named, and the sets before it are kept.
     """
-    rows: list[dict[str, Any]] = []
-    parts: list[dict[str, Any]] = []
-    shown: list[dict[str, Any]] = []
-    names = names or Names()
-    total = sum(len(s.examples) for s in sets)
-    with (
-        bar(label, total) as progress,
-        atomic(folder / "predictions.parquet") as part,
-        pq.ParquetWriter(part, SCHEMA, compression="zstd") as writer,
-    ):
+    kept = Kept(folder, identity(model, rule, fingerprint))
+    with bar(label, sum(len(s.examples) for s in sets)) as progress:
         for evalset in sets:
-            probabilities = predict_set(model, rule, evalset, engine, batch_size, progress)
-            if not np.isfinite(probabilities).all():
-                raise RequestError(
-                    f"the model gives probabilities that are not finite on {evalset.name}; "
-                    "its weights are damaged or its training diverged"
-                )
-            writer.write_table(_table(evalset, probabilities))
-            shown += samples(evalset, model, probabilities)
-            key = SetKey(evalset.name, evalset.kind, evalset.severity)
-            marked = {**about, "seen": is_seen(key, seen)}
-            told = (key, probabilities, evalset.examples.labels, _grouping(evalset.examples), names)
-            rows += [{**marked, **row} for row in result_rows(*told)]
-            # 1000 classes under 95 corrupted sets would be most of the folder; they can be recomputed.
-            parts += [{**marked, **row} for row in breakdown_rows(*told, classes=evalset.severity == 0)]
-    write_json(folder / "samples.json", shown)
+            if kept.has(evalset):
+                progress.advance(len(evalset.examples))
+                continue
+            kept.write(evalset, _part(model, rule, evalset, engine, batch_size, progress))
     write_names(folder, names)
-    write_text(folder / "breakdown.jsonl", "".join(json.dumps(row) + "\n" for row in parts))
-    write_text(folder / "results.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
-    return rows
+    seconds = _gather(folder, sets, kept, about, seen, names)
+    kept.clear()
+    return seconds
+
+
+def _part(
+    model: Model, rule: Predict, evalset: EvalSet, engine: Engine, batch_size: int, progress: Bar
+) -> Part:
+    """Predict one set."""
+    began = time.monotonic()
+    probabilities = predict_set(model, rule, evalset, engine, batch_size, progress)
+    bad = len(probabilities) - int(np.isfinite(probabilities).all(axis=1).sum())
+    if bad:
+        raise RequestError(
+            f"the model gives probabilities that are not finite on {evalset.key}, for {bad} of "
+            f"{len(probabilities)} samples; its weights are damaged or its training diverged. "
+            "Finished sets are kept"
+        )
+    shown = samples(evalset, model, probabilities)
+    return Part(_table(evalset, probabilities), shown, time.monotonic() - began)
+
+
+def _gather(
+    folder: Path,
+    sets: Sequence[EvalSet],
+    kept: Kept,
+    about: dict[str, Any],
+    seen: Collection[str],
+    names: Names,
+) -> float:
+    """The run's own files from the finished sets, one set in memory at a time; returns their seconds."""
+    seconds = 0.0
+    with (
+        bar("metrics", len(sets)) as progress,
+        atomic(folder / "predictions.parquet") as predictions,
+        atomic(folder / "samples.json") as shown,
+        atomic(folder / "results.jsonl") as results,
+        atomic(folder / "breakdown.jsonl") as breakdown,
+        pq.ParquetWriter(predictions, SCHEMA, compression="zstd") as writer,
+        shown.open("w", encoding="utf-8") as gallery,
+        results.open("w", encoding="utf-8") as lines,
+        breakdown.open("w", encoding="utf-8") as parts,
+    ):
+        comma = "[\n"
+        for evalset in sets:
+            part = kept.read(evalset)
+            seconds += part.seconds
+            writer.write_table(part.table)
+            marked = {**about, "seen": is_seen(evalset.key, seen)}
+            told = (
+                evalset.key,
+                part.probabilities,
+                evalset.examples.labels,
+                _grouping(evalset.examples),
+                names,
+            )
+            lines.writelines(json.dumps({**marked, **row}) + "\n" for row in result_rows(*told))
+            # 1000 classes under 95 corrupted sets would be most of the folder; they can be recomputed.
+            by_part = breakdown_rows(*told, classes=evalset.severity == 0)
+            parts.writelines(json.dumps({**marked, **row}) + "\n" for row in by_part)
+            for sample in part.samples:
+                gallery.write(comma + json.dumps(sample))
+                comma = ",\n"
+            progress.advance()
+        gallery.write("[]\n" if comma == "[\n" else "\n]\n")
+    return seconds
 
 
 def _table(evalset: EvalSet, probabilities: Probabilities) -> pa.Table:

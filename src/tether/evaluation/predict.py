@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -34,7 +35,10 @@ def predict_set(
 ) -> Probabilities:
     """(N, C) probabilities in the order of the set; the model runs once a batch, in eval mode."""
     model.eval()
-    found = predict_batches(model, rule, batches(evalset, batch_size, model), engine, progress)
+    made = batches(evalset, batch_size, model)
+    # What is made against the model cannot be made while the model runs.
+    source = made if evalset.asks_model else ahead(made)
+    found = predict_batches(model, rule, source, engine, progress)
     ordered = np.empty_like(found)
     ordered[order_of(evalset)] = found
     return project(ordered, evalset.answer).astype(np.float32)
@@ -51,6 +55,18 @@ def batches(evalset: EvalSet, batch_size: int, model: Model | None = None) -> It
     rows = order_of(evalset)
     for start in range(0, len(rows), batch_size):
         yield evalset.batch(rows[start : start + batch_size].tolist(), model)
+
+
+def ahead(source: Iterator[Batch]) -> Iterator[Batch]:
+    """The same batches; the next one is read and shifted in a thread while the caller uses this one.
+
+    Draws belong to samples, so nothing depends on which thread makes a batch, or when.
+    """
+    with ThreadPoolExecutor(1, "tether-batches") as thread:
+        coming = thread.submit(next, source, None)
+        while (batch := coming.result()) is not None:
+            coming = thread.submit(next, source, None)
+            yield batch
 
 
 def predict_batches(

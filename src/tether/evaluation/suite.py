@@ -14,7 +14,7 @@ from tether.batch import Batch
 from tether.data import DataBundle, Examples
 from tether.errors import RequestError
 from tether.evaluation.groups import NO_NAMES, Names
-from tether.evaluation.headline import ADVERSARIAL, SYNTHETIC
+from tether.evaluation.headline import ADVERSARIAL, SYNTHETIC, SetKey
 from tether.shifts import AnyShift, Attack, Draws, Ready, Supplies
 
 # Test sets are the same for every method, training seed and machine.
@@ -46,6 +46,11 @@ class EvalSet:
     shift: Ready | None = None
     seed: int = EVALUATION_SEED
     answer: NDArray[np.int64] | None = None
+
+    @property
+    def key(self) -> SetKey:
+        """Name, kind and severity."""
+        return SetKey(self.name, self.kind, self.severity)
 
     @property
     def asks_model(self) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tether.evaluation.efficiency import Efficiency
 from tether.evaluation.headline import SetKey, headline_kind, kind_weights
 from tether.evaluation.metrics import robustness_gap
 from tether.files import write_json
@@ -50,6 +51,7 @@ def write_summary(
     finished: Finished,
     validation: Scores,
     seen: Sequence[str] = (),
+    cost: Efficiency | None = None,
 ) -> dict[str, Any]:
     """Write it last: its presence says that the run is whole."""
     rows = [json.loads(line) for line in (folder / "results.jsonl").read_text(encoding="utf-8").splitlines()]
@@ -70,6 +72,7 @@ def write_summary(
         "peak_memory_bytes": fitted.peak_memory_bytes,
         "mu": finished.chosen,
         "seen_shifts": sorted(seen),
+        **({} if cost is None else cost.numbers()),
     }
     write_json(folder / "summary.json", summary)
     return summary

@@ -140,7 +140,13 @@ def print_summary(summary: Mapping[str, Any], console: Console) -> None:
         ("trainable_parameters", "trained parameters"),
         ("train_seconds", "training"),
         ("teacher_seconds", "teachers' training"),
+        ("evaluate_seconds", "stress test"),
+        ("step_seconds", "a step"),
         ("peak_memory_bytes", "peak memory"),
+        ("train_step_flops", "operations a step"),
+        ("inference_flops", "operations a sample"),
+        ("latency_seconds", "latency of one sample"),
+        ("latency_unmerged_seconds", "latency, unmerged"),
     ):
         value = summary.get(key)
         if value is None:

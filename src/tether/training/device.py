@@ -40,6 +40,7 @@ class Engine:
         self.precision = precision
         self.device: torch.device = self._accelerator.device
         self.is_main: bool = self._accelerator.is_main_process
+        self.processes: int = self._accelerator.num_processes
 
     def prepare(self, model: nn.Module) -> Runner:
         """Move the model to the device and wrap it for several processes.
