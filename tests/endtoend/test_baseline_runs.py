@@ -6,11 +6,15 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 import tether
 from project import make_project
 from tether.cli import main
 from tether.errors import RequestError
+from tether.models.config import ModelConfig
+from tether.models.load import load_backbone
+from tiny import tiny_texts
 
 
 @pytest.fixture
@@ -73,14 +77,31 @@ def test_what_a_teacher_saw_counts_as_seen(config: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("method", ["zero_shot", "rdft method.task_teacher=zero_shot"])
-def test_zero_shot_refuses_a_model_without_a_text_tower_before_anything_is_written(
+def test_zero_shot_refuses_a_model_that_reads_no_names_before_anything_is_written(
     method: str, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first, *rest = method.split()
+    rest.append("model.pooling=cls")
     assert main(["train", str(config), f"method={first}", *rest, f"output={tmp_path / 'no'}"]) == 2
     assert "needs a model with a text tower" in capsys.readouterr().err
     assert not (tmp_path / "no").exists()
     assert main(["doctor", str(config), f"method={first}", *rest]) == 2
+
+
+def test_a_sentence_encoder_is_its_own_text_tower(config: Path, tmp_path: Path) -> None:
+    run = tether.train(str(config), method="zero_shot", output=str(tmp_path / "named"))
+    assert run.summary["trainable_parameters"] == 0
+    classes = json.loads((run.folder / "classes.json").read_text())
+    saved = load_backbone(ModelConfig(name=str(run.folder / "model")))
+    assert saved.classes == tuple(classes)
+    assert saved.head is not None
+    start = load_backbone(ModelConfig(name=str(tmp_path / "bert"), max_length=16))
+    assert start.by_name is not None
+    texts = tiny_texts(6)
+    with torch.no_grad():
+        got = saved.head(saved.backbone.encode(texts).features)
+        want = start.by_name(classes)(start.backbone.encode(texts).features)
+    torch.testing.assert_close(got, want, rtol=1e-3, atol=1e-3)
 
 
 def test_doctor_counts_a_soups_ingredients(config: Path, capsys: pytest.CaptureFixture[str]) -> None:

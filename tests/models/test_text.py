@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from tether import tune
+from tether.batch import Batch
 from tether.errors import RequestError
 from tether.models.config import ModelConfig
 from tether.models.heads import LinearHead
@@ -143,3 +144,22 @@ def test_an_unknown_model_names_the_nearest(name: str, message: str) -> None:
 def test_a_folder_without_a_config_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match=r"config\.json"):
         load_backbone(ModelConfig(name=str(tmp_path)))
+
+
+def test_class_sentences_are_scaled_cosines_by_hand(folder: Path) -> None:
+    loaded = load_backbone(ModelConfig(name=str(folder), templates=("a {} day", "{}")))
+    assert loaded.by_name is not None
+    assert loaded.make_head is None  # the probe stays the start unless zero-shot is asked for
+    head, backbone = loaded.by_name(["good", "poor"]), loaded.backbone
+    texts = tiny_texts(4)
+    phi = backbone.encode(texts).features
+    rows = []
+    for name in ("good", "poor"):
+        batch = Batch((f"a {name} day", name), torch.zeros(2, dtype=torch.long), torch.arange(2))
+        each = torch.nn.functional.normalize(backbone.encode(batch).features, dim=-1)
+        rows.append(torch.nn.functional.normalize(each.mean(0), dim=-1))
+    want = 20 * torch.nn.functional.normalize(phi, dim=-1) @ torch.stack(rows).T
+    torch.testing.assert_close(head(phi), want, rtol=1e-4, atol=1e-4)
+    asked = load_backbone(ModelConfig(name=str(folder), head="zero_shot"))
+    assert asked.make_head is not None
+    assert load_backbone(ModelConfig(name=str(folder), pooling="cls")).by_name is None

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
 from tether.errors import RequestError
+from tether.models.class_sentences import sentence_head
 from tether.models.config import ModelConfig
 from tether.models.discover import Plain
 from tether.models.heads import LinearHead, linear_head
@@ -87,7 +89,8 @@ def _text(where: str, config: ModelConfig, described: Any, fingerprint: str) -> 
     backbone = TextBackbone(network, tokenizer, pooling, config.max_length or min(limit, USUAL_LENGTH))
     head, classes = _own_head(backbone.own, described, "ForSequenceClassification")
     biased = backbone.own is None or backbone.own[1] is not None
-    return Loaded(backbone, head, classes, fingerprint, where, bias=biased)
+    sentences = partial(sentence_head, backbone, templates=config.templates) if pooling == "mean" else None
+    return Loaded(backbone, head, classes, fingerprint, where, bias=biased, by_name=sentences)
 
 
 def _images(where: str, config: ModelConfig, described: Any, fingerprint: str) -> Loaded:

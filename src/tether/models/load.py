@@ -149,14 +149,15 @@ def _with_head(loaded: Loaded, config: ModelConfig) -> Loaded:
     if config.head in ("probe", "map"):  # another head than those it was saved with
         loaded = replace(loaded, extras=None, rule=None)
     if config.head == "probe":
-        return replace(loaded, head=None, classes=None, make_head=None)
+        return replace(loaded, head=None, classes=None, make_head=None, by_name=None)
     if config.head == "zero_shot":
-        if loaded.make_head is None:
+        make = loaded.make_head or loaded.by_name
+        if make is None:
             raise RequestError(
-                f"model.head: zero_shot needs a model with a text tower, such as CLIP; {config.name} has "
-                "none; use head: probe"
+                "model.head: zero_shot needs a model with a text tower, such as CLIP, or a sentence encoder; "
+                f"{config.name} is neither; use head: probe"
             )
-        return replace(loaded, head=None, classes=None)
+        return replace(loaded, head=None, classes=None, make_head=make)
     if config.head == "map":
         own, source, groups = loaded.head, loaded.classes, config.map
         if not isinstance(own, LinearHead) or source is None or groups is None:

@@ -26,6 +26,8 @@ class Loaded:
         fingerprint: hash of the weights and of how they are read; caches of teachers hang on it.
         source: what peft writes as the base model of an adapter.
         make_head: makes the task's head from its class names, where the model can: zero-shot, map.
+        by_name: makes a zero-shot head from class names, where the model can but the probe is the better
+            start (a sentence encoder); only who asks for zero-shot gets it.
         bias: whether the library's own classification class has a bias; a head that is to be saved in it
             must then have none.
         extras: further heads and dropout that were saved with it.
@@ -38,6 +40,7 @@ class Loaded:
     fingerprint: str
     source: str
     make_head: MakeHead | None = None
+    by_name: MakeHead | None = None
     bias: bool = True
     extras: Extras | None = None
     rule: Mapping[str, Any] | None = None

@@ -64,28 +64,30 @@ def check_text_tower(loaded: Loaded) -> None:
     """Refuse a model that cannot make a head from class names alone.
 
     Raises:
-        RequestError: it has no text tower, or `model.head` is not zero-shot.
+        RequestError: it reads no class names, or `model.head` is not zero-shot.
     """
-    if not hasattr(loaded.backbone, "zero_shot"):
+    able = loaded.by_name is not None or hasattr(loaded.backbone, "zero_shot")
+    if not able:
         raise RequestError(
-            f"method: a zero-shot head needs a model with a text tower, such as CLIP; {loaded.source} has "
-            "none. Use another model (emoji-two-tower is a small one), or linear_probe"
+            "method: a zero-shot head needs a model with a text tower, such as CLIP, or a sentence encoder; "
+            f"{loaded.source} is neither. Use another model (emoji-two-tower is a small one), or linear_probe"
         )
-    if loaded.make_head is None:
+    if loaded.make_head is None and loaded.by_name is None:
         raise RequestError(
             "method: a zero-shot head needs model.head to be auto or zero_shot; leave model.head out"
         )
 
 
 def text_start(loaded: Loaded, classes: Sequence[str]) -> Model:
-    """The backbone under the head that its text tower makes of the class names (METHODS 1.2, `zs`).
+    """The backbone under the head made of the class names (METHODS 1.2, `zs`).
 
     Raises:
         RequestError: as `check_text_tower` does.
     """
     check_text_tower(loaded)
-    assert loaded.make_head is not None
-    return Model(loaded.backbone, {MAIN: loaded.make_head(classes)}, classes)
+    make = loaded.make_head or loaded.by_name
+    assert make is not None
+    return Model(loaded.backbone, {MAIN: make(classes)}, classes)
 
 
 def cached_probe(loaded: Loaded, classes: int, data: ProbeData, device: torch.device) -> LinearHead:
