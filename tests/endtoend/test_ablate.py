@@ -113,16 +113,14 @@ def test_a_part_left_out_is_a_config_key(config: Path, tmp_path: Path) -> None:
 def test_a_row_that_fails_is_named_and_the_rest_go_on(
     config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tether import grid
+    from tether.run import _trained
 
-    train = grid.train
-
-    def failing(one, *args, **changes):
+    def failing(folder, one, *rest):
         if "term.rar" in one.without:
             raise RequestError("the disk is full")
-        return train(one, *args, **changes)
+        return _trained(folder, one, *rest)
 
-    monkeypatch.setattr(grid, "train", failing)
+    monkeypatch.setattr("tether.run._trained", failing)
     done = ablate(str(config), rows=["without rar", "without finish"], output=str(tmp_path / "grid"))
     assert done.failed == {"without rar, seed 0": "the disk is full"}
     assert [r.name for r in done.table.rows] == ["without finish"]

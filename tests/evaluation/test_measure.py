@@ -220,7 +220,12 @@ def test_rows_are_those_of_the_predictions_and_samples_those_of_the_sets(tmp_pat
             hits = [int(np.argmax(r["probabilities"]) == r["label"]) for r in mine]
             assert row["value"] == sum(hits) / len(hits)
     shown = json.loads((tmp_path / "samples.json").read_text())
-    assert [s["severity"] for s in shown] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    by_set = {k: [s["id"] for s in shown if s["severity"] == k] for k in (0, 1, 2)}
+    assert [s["severity"] for s in shown] == sorted(s["severity"] for s in shown)
+    assert len(by_set[1]) == len(by_set[2]) == 3
+    # Of a clean set mistakes are kept too, for the gallery of disagreements.
+    wrong = [r["id"] for r in table if r["severity"] == 0 and np.argmax(r["probabilities"]) != r["label"]]
+    assert set(by_set[0]) == {*by_set[1], *wrong[:12]}
 
 
 def test_a_whole_run_says_what_it_cost_and_leaves_no_parts(tmp_path: Path) -> None:

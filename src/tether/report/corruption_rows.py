@@ -68,6 +68,8 @@ def corruption_table(
 ) -> CorruptionTable:
     """Corruption errors over the synthetic sets; mCE only by ImageNet-C's protocol (METHODS 1.12)."""
     run = base.runs[0]
+    if not any(k.kind == ID for k in base.keys):
+        return CorruptionTable("", "", "no ID test set to know the clean error by", (), ())
     tested: dict[str, list[int]] = {}
     for k in base.keys:
         if k.kind == SYNTHETIC:

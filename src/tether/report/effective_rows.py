@@ -60,9 +60,9 @@ def reference_line(
     """
     inside, shifted = id_weights(scores[0].keys), kind_weights(scores[0].keys, kind, scores[0].seen)
     sizes = np.array([len(s.labels) for s in scores[0].runs[0].sets])
-    n = (int(sizes[inside > 0].sum()), int(sizes[shifted > 0].sum()) or 1)
+    n = (int(sizes[inside > 0].sum()) or 1, int(sizes[shifted > 0].sum()) or 1)
     chosen = [(m, s) for m in scores for s, run in enumerate(m.runs) if is_standard(run, standard)]
-    points = np.array([m.seed_points[s] for m, s in chosen]).reshape(len(chosen), -1)
+    points = np.array([m.seed_points[s] for m, s in chosen]).reshape(len(chosen), len(sizes))
     nothing = np.full(len(scores[0].draws), np.nan)
     if metric != "accuracy":
         line = replace(
