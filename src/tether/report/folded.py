@@ -30,21 +30,22 @@ _SHOWN_ALREADY = (
 
 @dataclass(frozen=True)
 class Cell:
-    """What is read, in small print below it, and by what a table sorts; NaN and "" stay last."""
+    """What is read, lines of small print below it, and by what a table sorts; NaN and "" stay last."""
 
     text: str
-    small: str = ""
+    small: tuple[str, ...] = ()
     value: float | str = math.nan
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table with a heading row; the first column names the row."""
+    """A table; the first column names the row. `of_methods`: headings from the third on are methods."""
 
     title: str
     caption: str
     heads: tuple[str, ...]
     rows: tuple[tuple[str, tuple[Cell, ...]], ...]
+    of_methods: bool = False
 
 
 def more_scores(comparison: Comparison) -> Table:
@@ -59,7 +60,7 @@ def more_scores(comparison: Comparison) -> Table:
             r.effective_robustness, "extrapolated" if r.extrapolated else ""
         )
     for kind, of in (("Synthetic", "synthetic"), ("Adversarial", "adversarial")):
-        if of == "synthetic" and not _differs(comparison):
+        if of == "synthetic" and not part_corrupted(comparison):
             continue
         if _any(comparison, f"{of}_accuracy"):
             columns[f"{kind}: ID, same samples"] = _getter(f"{of}_id_accuracy")
@@ -99,12 +100,13 @@ def gaps_by_shift(comparison: Comparison) -> Table | None:
     return Table(
         "The gap on every shift, and its reduction",
         f"Gap in percent; below it, by how much it is smaller than that of {comparison.reference}, in "
-        "percent of that, with a 95% interval; n/a where the reference’s gap is 1% or less, or too uncertain.",
+        "percent of that, with a 95% interval; n/a where the reference’s gap is 1% or less or unsure.",
         ("Set", "Kind", *methods),
         tuple(
             (_at(rows[0]), (Cell(kind, value=kind), *(_gap(s, comparison.reference) for s in rows)))
             for (kind, _, _), rows in sorted(found.items(), key=lambda item: _order(item[0]))
         ),
+        of_methods=True,
     )
 
 
@@ -172,12 +174,12 @@ def _at(s: ShiftRow) -> str:
 
 def _gap(s: ShiftRow, reference: str) -> Cell:
     if s.method == reference:
-        return Cell(percent(s.gap.value), bounds(s.gap), s.gap.value)
+        return _interval(s.gap)
     less = f"less by {percent(s.gap_reduction.value, 0)} {bounds(s.gap_reduction, 0)}"
-    return Cell(percent(s.gap.value), less if s.gap_reduction.known else "n/a", s.gap.value)
+    return Cell(percent(s.gap.value), (less if s.gap_reduction.known else "n/a",), s.gap.value)
 
 
-def _differs(comparison: Comparison) -> bool:
+def part_corrupted(comparison: Comparison) -> bool:
     """Whether only a part of the ID test samples was corrupted."""
     return any(
         math.isfinite(r.synthetic_id_accuracy.value)
@@ -198,7 +200,7 @@ def _interval(x: Interval, below: str = "") -> Cell:
     if not math.isfinite(x.value):
         return Cell("n/a")
     ends = bounds(x) if x.known else ""
-    return Cell(percent(x.value), " ".join(part for part in (ends, below) if part), x.value)
+    return Cell(percent(x.value), tuple(line for line in (ends, below) if line), x.value)
 
 
 def _plain(x: float) -> Cell:

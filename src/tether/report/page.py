@@ -20,7 +20,7 @@ from tether.progress import bar
 from tether.report.comparison import Comparison
 from tether.report.curves import decisions
 from tether.report.figures import curves_of, figures_of
-from tether.report.folded import corruption_errors, gaps_by_shift, more_costs, more_scores
+from tether.report.folded import corruption_errors, gaps_by_shift, more_costs, more_scores, part_corrupted
 from tether.report.gallery import DISAGREEMENT_BYTES, SAMPLE_BYTES, disagreements_of, examples_of
 from tether.report.mistakes import LARGEST_MATRIX, SMALLEST_GROUP, matrices, weaknesses
 from tether.report.plots import LINES
@@ -134,6 +134,7 @@ def page_html(
         score_title=score_title(comparison.metric),
         line=comparison.line,
         more_scores=more_scores(comparison),
+        part_corrupted=part_corrupted(comparison),
         gaps=gaps_by_shift(comparison),
         corruption=corruption_errors(comparison),
         more_costs=more_costs(comparison, runs),
