@@ -119,6 +119,27 @@ def test_a_grid_on_the_command_line(config: str, tmp_path: Path, capsys: pytest.
     assert said["reference"] == wanted[0]
 
 
+def test_the_headline_is_the_metric_asked_for_also_of_runs_that_are_there(
+    config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = [
+        "compare",
+        config,
+        "--methods",
+        "linear_probe",
+        "--seeds",
+        "1",
+        "--output",
+        str(tmp_path / "grid"),
+    ]
+    assert main([*asked, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["metric"] == "accuracy"
+    assert main([*asked, "--json", "evaluate.metric=macro_f1"]) == 0
+    caught = capsys.readouterr()
+    assert "1 of 1 runs are finished already" in caught.err  # nothing was trained for it
+    assert json.loads(caught.out)["metric"] == "macro_f1"
+
+
 def _start(config: str, output: str, gate) -> None:
     gate.wait()
     train(config, [f"output={output}", "method=lora"])

@@ -96,7 +96,7 @@ def test_gaps_by_shift_by_a_plain_loop(runs, comparison):
 
     cell = column(table, "rdft")["street"]
     assert cell.value == pytest.approx(gap("rdft"))
-    assert cell.small[0].startswith(f"less by {100 * (1 - gap('rdft') / gap('finetune')):.0f} [")
+    assert cell.small[0].startswith(f"cut {100 * (1 - gap('rdft') / gap('finetune')):.0f} [")
 
 
 def test_corruption_errors_are_those_of_the_comparison(comparison):

@@ -99,8 +99,8 @@ def gaps_by_shift(comparison: Comparison) -> Table | None:
     methods = [r.method for r in comparison.rows]
     return Table(
         "The gap on every shift, and its reduction",
-        f"Gap in percent; below it, by how much it is smaller than that of {comparison.reference}, in "
-        "percent of that, with a 95% interval; n/a where the reference’s gap is 1% or less or unsure.",
+        "Gap in percent; below it, by how much it is cut against the reference’s, in percent of that, "
+        "with a 95% interval; n/a where the reference’s gap is 1% or less, or too uncertain.",
         ("Set", "Kind", *methods),
         tuple(
             (_at(rows[0]), (Cell(kind, value=kind), *(_gap(s, comparison.reference) for s in rows)))
@@ -116,10 +116,11 @@ def corruption_errors(comparison: Comparison) -> Table | None:
     if not table.name:
         return None
     names = list(table.rows[0].errors)
+    whose = "AlexNet’s" if table.name == "mCE" else "the reference method’s"
     seen = f" Seen in training by some method: {', '.join(table.seen)}." if table.seen else ""
     return Table(
         f"Corruption errors ({table.name})",
-        f"Errors under each corruption as a percentage of those of {table.against}: below 100 is better. "
+        f"Errors under each corruption as a percentage of {whose}: below 100 is better. "
         f"{table.name} is their mean; “relative” counts only the errors beyond the clean ones.{seen}",
         ("Method", table.name, "Relative", *names),
         tuple(
@@ -175,7 +176,7 @@ def _at(s: ShiftRow) -> str:
 def _gap(s: ShiftRow, reference: str) -> Cell:
     if s.method == reference:
         return _interval(s.gap)
-    less = f"less by {percent(s.gap_reduction.value, 0)} {bounds(s.gap_reduction, 0)}"
+    less = f"cut {percent(s.gap_reduction.value, 0)} {bounds(s.gap_reduction, 0)}"
     return Cell(percent(s.gap.value), (less if s.gap_reduction.known else "n/a",), s.gap.value)
 
 

@@ -120,7 +120,7 @@ def _cells(row: Row, scores: tuple[str, ...], changes: tuple[str, ...]) -> dict[
         _cell(row.id_accuracy),
         _cell(row.ood_accuracy),
         _cell(row.gap),
-        _cell(row.synthetic_accuracy, f"gap {percent(row.synthetic_gap.value)}"),
+        _cell(row.synthetic_accuracy, f"gap {percent(row.synthetic_gap.value)}{_there(row)}"),
         _cell(row.gap_reduction, digits=0, mark=" ~" if row.inside_noise else ""),
         _cell(row.id_change) if row.outcome != "reference" else Text("–"),
         _cost(row),
@@ -181,6 +181,12 @@ def comparison_json(comparison: Comparison) -> str:
 
 def _shifted(comparison: Comparison) -> str:
     return "OOD %" if comparison.ood_kind == "natural" else "OOD % (syn.)"
+
+
+def _there(row: Row) -> str:
+    """The ID score that the synthetic gap is against, where only a part of the ID samples was corrupted."""
+    there = percent(row.synthetic_id_accuracy.value)
+    return "" if there in (percent(row.id_accuracy.value), "–") else f"\nID there {there}"
 
 
 def _seeds(row: Row) -> str:
