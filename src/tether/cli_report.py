@@ -10,13 +10,16 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from tether.errors import RequestError
+from tether.errors import RequestError, nearest
 
 
 def report(
     folders: Annotated[list[Path], typer.Argument(help="Run folders, or folders that hold runs.")],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="The page to write.")] = None,
     reference: Annotated[str | None, typer.Option(help="The method gaps are compared with.")] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="What the headline is made of; else what the runs' config says.")
+    ] = None,
     figures: Annotated[
         Path | None, typer.Option(help="Folder for every figure as SVG and PNG, for slides and papers.")
     ] = None,
@@ -32,6 +35,7 @@ def report(
 
     Example: `tether report runs/compare-digits -o report.html --figures figures`
     """
+    from tether.evaluation.headline_metric import HEADLINE_METRICS
     from tether.report.comparison import compare_runs
     from tether.report.figures import write_figures
     from tether.report.page import write_page
@@ -40,16 +44,22 @@ def report(
 
     if not 0 <= port <= 65535:
         raise RequestError(f"--port: expected 0 to 65535, got {port}")
+    if metric is not None and metric not in HEADLINE_METRICS:
+        raise RequestError(
+            f"--metric: {metric!r} cannot make the headline; {nearest(metric, HEADLINE_METRICS)}"
+        )
     target = output or folders[0] / "report.html"
     if target.suffix != ".html":
         raise RequestError(
             f"--output: expected a name that ends in .html, got {target}; the CSV and JSON go beside it"
         )
     runs = read_runs(find_runs(*folders))
-    comparison = compare_runs(runs, reference)
+    comparison = compare_runs(runs, reference, metric=metric)
     command = shlex.join(["tether", "report", *map(str, folders)])
     if reference is not None:
         command += f" --reference {shlex.quote(reference)}"
+    if metric is not None:
+        command += f" --metric {shlex.quote(metric)}"
     page = write_page(comparison, runs, target, folders[0].resolve().name, command)
     drawn = write_figures(comparison, runs, figures) if figures is not None else []
     out = Console() if sys.stdout.isatty() else Console(width=110)

@@ -109,8 +109,9 @@ def compare(
     failed = run_grid(points, who, workers, folder, skipped, notes)
     runs = read_runs([Path(c.output or ".") for c in points if Path(c.output or ".").name not in failed])
     name = config if isinstance(config, str | Path) else "CONFIG"
+    metric = points[0].evaluate.metric
     command = _command(str(name), methods, seeds, overrides, grid, match, reference)
-    return Compared(folder, compare_runs(runs, reference), runs, failed, skipped, command)
+    return Compared(folder, compare_runs(runs, reference, metric=metric), runs, failed, skipped, command)
 
 
 def expanded(specs: Sequence[str]) -> list[str]:

@@ -92,6 +92,35 @@ HEADLINE_METRICS: Mapping[str, Callable[[Array, Array, Sequence[Group]], Cells]]
 OVER_GROUPS = ("worst_group", "tenth_percentile")
 
 
+_SHOWN = {
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro-F1",
+    "worst_group": "worst-group accuracy",
+    "tenth_percentile": "tenth-percentile accuracy",
+}
+
+
+def score_name(metric: str) -> str:
+    """What the scores of a headline are called in headings.
+
+    Example:
+        >>> score_name("macro_f1"), score_name("accuracy")
+        ('macro-F1', 'accuracy')
+    """
+    return _SHOWN.get(metric, metric)
+
+
+def score_title(metric: str) -> str:
+    """The same at the start of a sentence.
+
+    Example:
+        >>> score_title("macro_f1"), score_title("accuracy")
+        ('Macro-F1', 'Accuracy')
+    """
+    name = score_name(metric)
+    return name[:1].upper() + name[1:]
+
+
 def chance_level(metric: str, classes: int) -> float:
     """What guessing a class at random scores; NaN for a metric where that hangs on more than the classes."""
     return 1.0 / classes if metric in ("accuracy", "balanced_accuracy") else float("nan")

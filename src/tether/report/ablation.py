@@ -173,7 +173,8 @@ def ablation_table(
 def _three(m: MethodScores) -> tuple[Draws, Draws, Draws]:
     """ID, OOD and gap."""
     inside, shifted = m.id(), m.kind(headline_kind(m.keys))
-    gap = Draws(robustness_gap(inside.value, shifted.value), robustness_gap(inside.draws, shifted.draws))
+    clean = m.clean.kind(headline_kind(m.keys))  # ID on the examples that were shifted
+    gap = Draws(robustness_gap(clean.value, shifted.value), robustness_gap(clean.draws, shifted.draws))
     return inside, shifted, gap
 
 

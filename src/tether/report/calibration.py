@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 
-from tether.evaluation.headline import ID
+from tether.evaluation.headline import ID, is_seen
 from tether.evaluation.metrics import Floats, ece
 from tether.report.comparison import Comparison
 from tether.report.records import Predictions, Run
@@ -59,12 +59,21 @@ def reliability(sets: Sequence[Predictions], smallest: int = _SMALLEST_BIN) -> R
 
 
 def calibration_plot(comparison: Comparison, runs: Sequence[Run]) -> Drawing | None:
-    """One small panel a method: accuracy against confidence, ID and OOD, the ECE of both in its legend."""
+    """One small panel a method: accuracy against confidence, ID and OOD, the ECE of both in its legend.
+
+    A shift that some method saw in training is left out, as it is of the headline.
+    """
     kinds = {"ID": ID, "OOD": comparison.ood_kind}
     curves: dict[str, dict[str, Reliability]] = {}
     for row in comparison.rows:
         for name, kind in kinds.items():
-            sets = [s for run in runs if run.method == row.method for s in run.sets if s.key.kind == kind]
+            sets = [
+                s
+                for run in runs
+                if run.method == row.method
+                for s in run.sets
+                if s.key.kind == kind and not is_seen(s.key, comparison.seen)
+            ]
             if sets:
                 curves.setdefault(row.method, {})[name] = reliability(sets)
     if not curves:

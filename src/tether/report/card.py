@@ -86,6 +86,7 @@ def _use(run: Run) -> list[str]:
 def _results(run: Run) -> list[str]:
     scores = measure([run])[0]
     inside = scores.id().value
+    clean = scores.clean.kind(SYNTHETIC).value  # ID on the examples that were corrupted
     natural, synthetic = scores.kind(NATURAL).value, scores.kind(SYNTHETIC).value
     written = {(r.evalset, r.severity, r.metric): r.value for r in run.results}
     rows = []
@@ -100,7 +101,8 @@ def _results(run: Run) -> list[str]:
     return [
         f"- ID accuracy: {percent(inside)}%",
         f"- Natural shifts: {percent(natural)}%, gap {percent(robustness_gap(inside, natural))}%",
-        f"- Synthetic shifts: {percent(synthetic)}%, gap {percent(robustness_gap(inside, synthetic))}%",
+        f"- Synthetic shifts: {percent(synthetic)}%, gap {percent(robustness_gap(clean, synthetic))}%"
+        + ("" if percent(clean) in (percent(inside), "–") else f" (ID on those examples: {percent(clean)}%)"),
         *(f"- Worst group of {_escape(r.evalset)}: {percent(r.value)}% of {r.n}" for r in worst),
         "",
         "The gap is 1 − shifted/ID accuracy. A dash means that it was not measured.",

@@ -16,6 +16,7 @@ from tether.report.effective_rows import STANDARD, reference_line
 from tether.report.measured import MethodScores, measure
 from tether.report.method_rows import Row, method_row
 from tether.report.names import base_name
+from tether.report.paired import clean_parts
 from tether.report.records import Run
 from tether.report.runs import check_comparable
 from tether.report.shift_rows import ShiftRow, shift_rows
@@ -105,6 +106,7 @@ def compare_runs(
         resamples=resamples,
         problems=(
             *_seen_in_training(scores),
+            *_part_of_id(runs[0]),
             *_mixed_configs(scores),
             *(p for run in runs for p in run.problems),
         ),
@@ -131,6 +133,20 @@ def _seen_in_training(scores: Sequence[MethodScores]) -> list[str]:
     if np.isnan(kind_weights(keys, headline_kind(keys), seen)).any():
         said += "; no shifted set is left for a headline"
     return [said]
+
+
+def _part_of_id(run: Run) -> list[str]:
+    """Which shifted sets hold only a part of the ID test examples, and what their gaps are against."""
+    parts = clean_parts(run.sets)
+    out = []
+    for part, rows in enumerate(parts.rows):
+        names = dict.fromkeys(k.evalset for k, of in zip(run.keys, parts.part_of, strict=True) if of == part)
+        whole = len(run.sets[parts.home or 0].labels)
+        out.append(
+            f"{', '.join(names)}: {len(rows)} of the {whole} ID test samples (evaluate.limit); their gaps "
+            "are against the ID score on the same samples"
+        )
+    return out
 
 
 def _mixed_configs(scores: Sequence[MethodScores]) -> list[str]:

@@ -153,7 +153,7 @@ def _measured(
     if limit.what == "ood":
         return mine.kind(kind).interval(), f"{kind} sets"
     if limit.what == "gap":
-        inside, shifted = mine.id(), mine.kind(kind)
+        inside, shifted = mine.clean.kind(kind), mine.kind(kind)
         gap = Draws(robustness_gap(inside.value, shifted.value), robustness_gap(inside.draws, shifted.draws))
         return gap.interval(), f"{kind} sets"
     if limit.what == "id_drop":

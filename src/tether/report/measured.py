@@ -7,7 +7,7 @@ the same resampled examples, a difference of two draws is a paired one.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from tether.evaluation.headline import NATURAL, SetKey, id_weights, kind_weights
 from tether.evaluation.headline_metric import OVER_GROUPS, Cells, cells
 from tether.evaluation.metrics import Floats
 from tether.evaluation.statistics import Interval
+from tether.report.paired import clean_parts
 from tether.report.records import Predictions, Run
 
 
@@ -55,6 +56,10 @@ class MethodScores:
         draws: (R, K) score over the resamples.
         seed_points: (S, K) score of each seed.
         seed_draws: (R, S, K) score of each seed over the resamples.
+        clean_points: (K,) ID score that each set's gap is taken against: of the same examples where the set
+            is made of some of the ID test set's, else of the whole ID test set.
+        clean_draws: (R, K) the same over the resamples.
+        clean_seed_points: (S, K) the same of each seed.
         seen: names of the shifts that some of the compared methods saw in training; in no headline.
     """
 
@@ -65,6 +70,9 @@ class MethodScores:
     draws: Floats
     seed_points: Floats
     seed_draws: Floats
+    clean_points: Floats
+    clean_draws: Floats
+    clean_seed_points: Floats
     seen: frozenset[str] = frozenset()
 
     def weighted(self, weights: Floats) -> Draws:
@@ -82,6 +90,19 @@ class MethodScores:
     def of_seen(self) -> Draws:
         """Mean score over the sets that some method saw in training; NaN when there is none."""
         return self.weighted(seen_weights(self.keys, self.seen))
+
+    @property
+    def clean(self) -> MethodScores:
+        """The same method, each set's score replaced by the ID score that its gap is taken against.
+
+        So `m.clean.kind("synthetic")` is ID accuracy on the very examples that were corrupted.
+        """
+        return replace(
+            self,
+            points=self.clean_points,
+            draws=self.clean_draws,
+            seed_points=self.clean_seed_points,
+        )
 
     def named(self, evalset: str, kind: str) -> Draws:
         """Mean score over the severities of one set."""
@@ -108,19 +129,29 @@ def measure(
     """
     rng = np.random.default_rng(seed)
     keys = runs[0].keys
-    scored = None if metric == "accuracy" else [[_cells(metric, r, s) for s in r.sets] for r in runs]
-    draws = np.empty((resamples, len(runs), len(keys)))
-    for group in _same_examples(runs[0].sets):
+    # Behind a run's sets stand the parts of its ID set that were corrupted, (K + parts) in all.
+    parts = clean_parts(runs[0].sets)
+    sets = [(*run.sets, *parts.of(run.sets)) for run in runs]
+    scored = (
+        None
+        if metric == "accuracy"
+        else [[_cells(metric, r, s) for s in mine] for r, mine in zip(runs, sets, strict=True)]
+    )
+    draws = np.empty((resamples, len(runs), len(sets[0])))
+    for group in _same_examples(sets[0]):
         if scored is None:
-            rows = np.stack([run.sets[k].correct() for run in runs for k in group])  # (runs * sets, N)
+            rows = np.stack([mine[k].correct() for mine in sets for k in group])  # (runs * sets, N)
             found = resample_means(rows, rng, resamples)
         else:
             found = resample_scores([each[k] for each in scored for k in group], rng, resamples)
         draws[:, :, group] = found.reshape(resamples, len(runs), len(group))
     if scored is None:
-        points = np.array([[s.correct().mean() for s in run.sets] for run in runs])  # (runs, K)
+        points = np.array([[s.correct().mean() for s in mine] for mine in sets])  # (runs, K + parts)
     else:
         points = np.array([[s.value() for s in each] for each in scored])
+    clean = parts.columns(id_weights(keys))  # (K + parts, K)
+    clean_points, clean_draws = points @ clean, draws @ clean
+    points, draws = points[:, : len(keys)], draws[:, :, : len(keys)]
     seen = frozenset[str]().union(*(run.seen or () for run in runs))
     out = []
     for method in dict.fromkeys(run.method for run in runs):
@@ -135,6 +166,9 @@ def measure(
                 draws=np.einsum("rs,rsk->rk", weights, draws[:, mine]),
                 seed_points=points[mine],
                 seed_draws=draws[:, mine],
+                clean_points=clean_points[mine].mean(axis=0),
+                clean_draws=np.einsum("rs,rsk->rk", weights, clean_draws[:, mine]),
+                clean_seed_points=clean_points[mine],
                 seen=seen,
             )
         )

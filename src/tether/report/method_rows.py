@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,14 +39,16 @@ class Row:
         seeds: the seeds it was run with.
         id_accuracy: on the ID test set.
         ood_accuracy: mean over the headline sets (`Comparison.ood_kind`).
-        gap: 1 - OOD/ID.
+        gap: 1 - OOD/ID; with synthetic headline sets, ID is `synthetic_id_accuracy`.
         gap_over_seeds: mean gap of the seeds with its t interval; ends NaN with one seed.
         id_over_seeds: the same of the ID score; `ood_over_seeds` of the OOD score.
         gap_chance: the gap with chance level taken off both scores, with its interval's ends; NaN where a
             metric's chance level is not known.
         natural_accuracy: mean over the natural domains; `natural_gap` is 1 - that/ID.
-        synthetic_accuracy: mean over severities, then corruptions; `synthetic_gap` is 1 - that/ID.
-        adversarial_accuracy: the same over attacks; `adversarial_gap` is 1 - that/ID.
+        synthetic_accuracy: mean over severities, then corruptions.
+        synthetic_id_accuracy: ID score on the examples that were corrupted, which `evaluate.limit` makes a
+            part of the ID test set; `synthetic_gap` is 1 - synthetic/that.
+        adversarial_accuracy: the same over attacks; with `adversarial_id_accuracy`, `adversarial_gap`.
         seen_accuracy: the same over shifts that some method saw in training; no evidence of robustness.
         gap_reduction: relative, against the reference: the ratio of mean gaps; NaN ("n/a") when the reference
             has a gap <= 0.01.
@@ -85,8 +87,10 @@ class Row:
     natural_accuracy: Interval
     natural_gap: Interval
     synthetic_accuracy: Interval
+    synthetic_id_accuracy: Interval
     synthetic_gap: Interval
     adversarial_accuracy: Interval
+    adversarial_id_accuracy: Interval
     adversarial_gap: Interval
     seen_accuracy: Interval
     gap_reduction: Interval
@@ -117,7 +121,8 @@ def method_row(
     """The row of one method against the reference `base`."""
     kind = headline_kind(m.keys)
     inside, shifted = m.id(), m.kind(kind)
-    gap, base_gap = gap_of(inside, shifted), gap_of(base.id(), base.kind(kind))
+    at_home = m.clean.kind(kind)  # ID on the examples that were shifted: what a gap is against
+    gap, base_gap = gap_of(at_home, shifted), gap_of(base.clean.kind(kind), base.kind(kind))
     id_change = inside.minus(base.id()).interval()
     ood_change = shifted.minus(base.kind(kind)).interval()
     gap_change = gap.minus(base_gap).interval()
@@ -132,15 +137,18 @@ def method_row(
     if m is base:
         result, reduction, mean_reduction, shifts, over_seeds = "reference", UNKNOWN, UNKNOWN, 0, UNKNOWN
         sentence = (
-            f"{m.method}: the reference. ID {percent(inside.value)}%, shifted {percent(shifted.value)}%, "
+            f"{m.method}: the reference. ID {percent(inside.value)}%{_same(at_home, inside)}, "
+            f"shifted {percent(shifted.value)}%, "
             f"gap {percent(gap.value)}%."
         )
     chance = chance_level(metric, len(m.runs[0].classes))
     beyond_chance = percentile_interval(
-        robustness_gap_chance(inside.value, shifted.value, chance),
-        robustness_gap_chance(inside.draws, shifted.draws, chance),
+        robustness_gap_chance(at_home.value, shifted.value, chance),
+        robustness_gap_chance(at_home.draws, shifted.draws, chance),
     )
     by_kind = {k: m.kind(k) for k in (NATURAL, SYNTHETIC, ADVERSARIAL)}
+    clean = {k: m.clean.kind(k) for k in by_kind}
+    id_over_seeds, ood_over_seeds, gaps_over_seeds = (t_interval(v.tolist()) for v in _of_seeds(m, kind))
     rho = line.rho(m, kind)
     return Row(
         method=m.method,
@@ -148,18 +156,20 @@ def method_row(
         id_accuracy=inside.interval(),
         ood_accuracy=shifted.interval(),
         gap=gap.interval(),
-        gap_over_seeds=_over_seeds(m, kind, robustness_gap),
-        id_over_seeds=_over_seeds(m, kind, lambda i, _: i),
-        ood_over_seeds=_over_seeds(m, kind, lambda _, o: o),
+        gap_over_seeds=gaps_over_seeds,
+        id_over_seeds=id_over_seeds,
+        ood_over_seeds=ood_over_seeds,
         gap_chance=beyond_chance.value,
         gap_chance_low=beyond_chance.low,
         gap_chance_high=beyond_chance.high,
         natural_accuracy=by_kind[NATURAL].interval(),
-        natural_gap=gap_of(inside, by_kind[NATURAL]).interval(),
+        natural_gap=gap_of(clean[NATURAL], by_kind[NATURAL]).interval(),
         synthetic_accuracy=by_kind[SYNTHETIC].interval(),
-        synthetic_gap=gap_of(inside, by_kind[SYNTHETIC]).interval(),
+        synthetic_id_accuracy=clean[SYNTHETIC].interval(),
+        synthetic_gap=gap_of(clean[SYNTHETIC], by_kind[SYNTHETIC]).interval(),
         adversarial_accuracy=by_kind[ADVERSARIAL].interval(),
-        adversarial_gap=gap_of(inside, by_kind[ADVERSARIAL]).interval(),
+        adversarial_id_accuracy=clean[ADVERSARIAL].interval(),
+        adversarial_gap=gap_of(clean[ADVERSARIAL], by_kind[ADVERSARIAL]).interval(),
         seen_accuracy=m.of_seen().interval(),
         gap_reduction=reduction,
         gap_reduction_mean=mean_reduction,
@@ -189,6 +199,12 @@ def gap_of(id_score: Draws, ood: Draws) -> Draws:
     return Draws(robustness_gap(id_score.value, ood.value), robustness_gap(id_score.draws, ood.draws))
 
 
+def _same(at_home: Draws, inside: Draws) -> str:
+    """ID on the shifted examples, where these are not all."""
+    shown = percent(at_home.value)
+    return "" if shown in (percent(inside.value), "–") else f" ({shown}% of the examples that were shifted)"
+
+
 def reduction_of(gap: Draws, reference: Draws) -> Interval:
     """RRG = (RG_ref - RG)/RG_ref with its interval; NaN ("n/a") where RG_ref <= 0.01."""
     value, draws = _ratio(gap, reference)
@@ -204,7 +220,10 @@ def _mean_of_ratios(m: MethodScores, base: MethodScores, kind: str) -> tuple[Int
     """Mean over the unseen shifts of a kind of each one's RRG, and over how many it is."""
     names = dict.fromkeys(k.evalset for k in m.keys if k.kind == kind and not is_seen(k, m.seen))
     ratios = [
-        _ratio(gap_of(m.id(), m.named(name, kind)), gap_of(base.id(), base.named(name, kind)))
+        _ratio(
+            gap_of(m.clean.named(name, kind), m.named(name, kind)),
+            gap_of(base.clean.named(name, kind), base.named(name, kind)),
+        )
         for name in names
     ]
     there = [(value, draws) for value, draws in ratios if np.isfinite(value)]
@@ -214,21 +233,18 @@ def _mean_of_ratios(m: MethodScores, base: MethodScores, kind: str) -> tuple[Int
     return percentile_interval(mean, np.mean([draws for _, draws in there], axis=0)), len(there)
 
 
-def _of_seeds(m: MethodScores, kind: str, of: Callable[[Floats, Floats], Floats]) -> Floats:
-    """A function of the ID and OOD score of every seed on its own, (S,)."""
-    return of(m.seed_points @ id_weights(m.keys), m.seed_points @ kind_weights(m.keys, kind, m.seen))
-
-
-def _over_seeds(m: MethodScores, kind: str, of: Callable[[Floats, Floats], Floats]) -> Interval:
-    return t_interval([float(v) for v in _of_seeds(m, kind, of)])
+def _of_seeds(m: MethodScores, kind: str) -> tuple[Floats, Floats, Floats]:
+    """ID score, OOD score and gap of every seed on its own, (S,) each."""
+    weights = kind_weights(m.keys, kind, m.seen)
+    shifted = m.seed_points @ weights
+    return m.seed_points @ id_weights(m.keys), shifted, robustness_gap(m.clean_seed_points @ weights, shifted)
 
 
 def _paired_over_seeds(m: MethodScores, base: MethodScores, kind: str) -> Interval:
     """The gap's change seed by seed; unknown where the two were not run with the same two or more seeds."""
     if [r.seed for r in m.runs] != [r.seed for r in base.runs] or len(m.runs) < 2:
         return UNKNOWN
-    change = _of_seeds(m, kind, robustness_gap) - _of_seeds(base, kind, robustness_gap)
-    return t_interval([float(v) for v in change])
+    return t_interval((_of_seeds(m, kind)[2] - _of_seeds(base, kind)[2]).tolist())
 
 
 def _mean(runs: Sequence[Run], key: str) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from tether.evaluation.headline import ID, SetKey
+from tether.evaluation.groups import groups_of, judged_groups
+from tether.evaluation.headline import ID, SetKey, is_seen
 from tether.evaluation.metrics import Floats
 from tether.report.comparison import Comparison
 from tether.report.records import Run
@@ -22,8 +23,13 @@ LARGEST_MATRIX = 40  # classes; more cannot be read as a picture, and the weakes
 Counts = NDArray[np.int64]
 
 
-def confusion(runs: Sequence[Run], kind: str) -> Counts:
+def confusion(runs: Sequence[Run], kind: str, seen: Collection[str] = ()) -> Counts:
     """Examples by true and predicted class over all sets of a kind and all runs, (C, C), rows true.
+
+    Args:
+        runs: of one method.
+        kind: of the sets.
+        seen: shifts that training saw; they are left out.
 
     Example:
         >>> confusion(runs, "id").sum()  # every ID example of every seed  # doctest: +SKIP
@@ -32,7 +38,7 @@ def confusion(runs: Sequence[Run], kind: str) -> Counts:
     total: Counts = np.zeros((classes, classes), dtype=np.int64)
     for run in runs:
         for s in run.sets:
-            if s.key.kind == kind:
+            if s.key.kind == kind and not is_seen(s.key, seen):
                 pair = s.labels * classes + s.probabilities.argmax(axis=1)
                 total += np.bincount(pair, minlength=classes * classes).reshape(classes, classes)
     return total
@@ -59,31 +65,38 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Weaknesses:
-    """The weakest spots of one method; None where nothing has 25 examples a seed, or nothing is wrong."""
+    """The weakest spots of one method; None where nothing has 25 examples a seed, or nothing is wrong.
+
+    Groups are those of the data (`data.subgroup`); None also where it has none.
+    """
 
     method: str
     id_class: Weakest | None
     ood_class: Weakest | None
     ood_set: Weakest | None
     mistake: Mistake | None
+    id_group: Weakest | None = None
+    ood_group: Weakest | None = None
 
 
 def weaknesses(comparison: Comparison, runs: Sequence[Run]) -> tuple[Weaknesses, ...]:
-    """Of every method: its worst class ID and OOD, its worst OOD set, and its commonest OOD mistake.
+    """Of every method: its worst class and group ID and OOD, its worst OOD set, its commonest OOD mistake.
 
     Groups with fewer than 25 examples are passed over (METHODS 1.12); n counts examples of one seed.
     """
-    out = []
+    out, kind, seen = [], comparison.ood_kind, comparison.seen
     for row in comparison.rows:
         mine = [run for run in runs if run.method == row.method]
-        inside, shifted = confusion(mine, ID), confusion(mine, comparison.ood_kind)
+        inside, shifted = confusion(mine, ID), confusion(mine, kind, seen)
         out.append(
             Weaknesses(
                 row.method,
                 _worst_class(inside, comparison.classes, len(mine)),
                 _worst_class(shifted, comparison.classes, len(mine)),
-                _worst_set(mine, comparison.ood_kind),
+                _worst_set(mine, kind, seen),
                 _commonest(shifted, comparison.classes, len(mine)),
+                _worst_group(mine, ID, ()),
+                _worst_group(mine, kind, seen),
             )
         )
     return tuple(out)
@@ -99,18 +112,36 @@ def _worst_class(counts: Counts, classes: Sequence[str], seeds: int) -> Weakest 
     return Weakest(classes[worst], float(recall.min()), int(of_class[worst]) // seeds)
 
 
-def _worst_set(runs: Sequence[Run], kind: str) -> Weakest | None:
+def _worst_set(runs: Sequence[Run], kind: str, seen: Collection[str]) -> Weakest | None:
     scores: dict[SetKey, list[float]] = {}
     sizes: dict[SetKey, int] = {}
     for run in runs:
         for s in run.sets:
-            if s.key.kind == kind and len(s.labels) >= SMALLEST_GROUP:
+            if s.key.kind == kind and not is_seen(s.key, seen) and len(s.labels) >= SMALLEST_GROUP:
                 scores.setdefault(s.key, []).append(float(s.correct().mean()))
                 sizes[s.key] = len(s.labels)
     if not scores:
         return None
     key = min(scores, key=lambda k: float(np.mean(scores[k])))
     return Weakest(str(key), float(np.mean(scores[key])), sizes[key])
+
+
+def _worst_group(runs: Sequence[Run], kind: str, seen: Collection[str]) -> Weakest | None:
+    """The group of a set with the lowest accuracy, mean over seeds; None where no group has 25 examples."""
+    scores: dict[tuple[str, str], list[float]] = {}
+    sizes: dict[tuple[str, str], int] = {}
+    for run in runs:
+        for s in run.sets:
+            if s.key.kind != kind or is_seen(s.key, seen):
+                continue
+            for g in judged_groups(groups_of(s.labels, s.grouping, run.names)):
+                scores.setdefault((str(s.key), g.name), []).append(float(s.correct()[g.inside].mean()))
+                sizes[str(s.key), g.name] = g.n
+    if not scores:
+        return None
+    worst = min(scores, key=lambda k: float(np.mean(scores[k])))
+    name = worst[1] if len({key for key, _ in scores}) == 1 else f"{worst[0]}: {worst[1]}"
+    return Weakest(name, float(np.mean(scores[worst])), sizes[worst])
 
 
 def _commonest(counts: Counts, classes: Sequence[str], seeds: int) -> Mistake | None:
@@ -138,7 +169,7 @@ def matrices(method: str, comparison: Comparison, runs: Sequence[Run]) -> list[M
     if len(comparison.classes) > LARGEST_MATRIX:
         return []
     mine = [run for run in runs if run.method == method]
-    found = ((kind, confusion(mine, kind)) for kind in (ID, comparison.ood_kind))
+    found = ((kind, confusion(mine, kind, comparison.seen)) for kind in (ID, comparison.ood_kind))
     return [Matrix(method, kind, _shares(counts)) for kind, counts in found if counts.any()]
 
 
@@ -156,7 +187,8 @@ def confusion_plot(method: str, comparison: Comparison, runs: Sequence[Run], nam
         return None
     mine = [run for run in runs if run.method == method]
     kinds = {"ID": ID, f"OOD ({comparison.ood_kind})": comparison.ood_kind}
-    panels = {title: counts for title, kind in kinds.items() if (counts := confusion(mine, kind)).any()}
+    counted = {title: confusion(mine, kind, comparison.seen) for title, kind in kinds.items()}
+    panels = {title: counts for title, counts in counted.items() if counts.any()}
 
     def paint(figure: Figure) -> None:
         axes = figure.subplots(1, len(panels), squeeze=False)[0]

@@ -13,17 +13,19 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from tether.errors import RequestError
-from tether.evaluation.headline import KINDS, SetKey
+from tether.evaluation.headline import KINDS, SetKey, is_seen
+from tether.evaluation.headline_metric import score_name, score_title
 from tether.files import write_text
 from tether.progress import bar
 from tether.report.comparison import Comparison
 from tether.report.curves import decisions
 from tether.report.figures import curves_of, figures_of
+from tether.report.folded import corruption_errors, gaps_by_shift, more_costs, more_scores, part_corrupted
 from tether.report.gallery import DISAGREEMENT_BYTES, SAMPLE_BYTES, disagreements_of, examples_of
 from tether.report.mistakes import LARGEST_MATRIX, SMALLEST_GROUP, matrices, weaknesses
 from tether.report.plots import LINES
 from tether.report.records import Run
-from tether.report.scatter import cost, line_of
+from tether.report.scatter import cost
 from tether.report.seen import seen_table
 from tether.report.shift_rows import ShiftRow
 from tether.report.svg import Drawing
@@ -34,7 +36,7 @@ MAX_BYTES: Final = 3_000_000
 CURVE_BYTES: Final = 600_000
 CONFUSION_BYTES: Final = 500_000
 _CELL_BYTES = 24  # of a matrix
-_ROW_BYTES = 180  # of a method on a set, in the table of shifts
+_ROW_BYTES = 320  # of a method on a set, in the two tables of shifts
 _CONFIG_CHARACTERS = 20_000
 _MANY = 12  # methods; on paper a table of more is set narrower
 
@@ -128,13 +130,22 @@ def page_html(
         lines=LINES,
         smallest_group=SMALLEST_GROUP,
         figures=figures,
-        line=line_of(comparison),
+        score=score_name(comparison.metric),
+        score_title=score_title(comparison.metric),
+        line=comparison.line,
+        more_scores=more_scores(comparison),
+        part_corrupted=part_corrupted(comparison),
+        gaps=gaps_by_shift(comparison),
+        corruption=corruption_errors(comparison),
+        more_costs=more_costs(comparison, runs),
         cost=cost,
         shift_table=_shift_table(comparison),
         seen=seen_table(runs),
         examples=examples_of(runs, comparison.classes, int(share * SAMPLE_BYTES)),
         disagreements=disagreements_of(runs, comparison.classes, int(share * DISAGREEMENT_BYTES)),
-        weaknesses=weaknesses(comparison, runs),
+        weaknesses=(weakest := weaknesses(comparison, runs)),
+        grouped=any(w.id_group or w.ood_group for w in weakest),
+        tested_seen=_tested_seen(comparison),
         confusions=confusions,
         confusions_left_out=len(comparison.rows) - len(confusions),
         most_classes=LARGEST_MATRIX,
@@ -172,6 +183,11 @@ def _counts(comparison: Comparison) -> str:
     """How many methods came out how, as one sentence's middle."""
     found = [r.outcome for r in comparison.rows if r.outcome != "reference"]
     return ", ".join(f"{found.count(o)} {o}" for o in _TONES if o in found)
+
+
+def _tested_seen(comparison: Comparison) -> list[str]:
+    """Names of the tested shifts that some method saw in training."""
+    return sorted({s.key.evalset for s in comparison.shifts if is_seen(s.key, comparison.seen)})
 
 
 def _shift_table(comparison: Comparison) -> list[tuple[SetKey, list[ShiftRow]]]:

@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from tether.evaluation.headline import KINDS, SYNTHETIC
+from tether.evaluation.headline_metric import score_name, score_title
 from tether.evaluation.statistics import Interval
 from tether.report.comparison import Comparison
 from tether.report.shift_rows import ShiftRow
@@ -21,12 +22,12 @@ _ACROSS = 10  # methods as columns of the map; more stand as its rows
 
 
 def intervals_plot(comparison: Comparison) -> Drawing:
-    """Gap, ID and OOD accuracy of each method as a dot with its 95% interval."""
-    rows = comparison.rows
+    """Gap, ID and OOD score of each method as a dot with its 95% interval."""
+    rows, score = comparison.rows, score_name(comparison.metric)
     panels = [
         ("robustness gap, % (less is better)", [r.gap for r in rows]),
-        ("ID accuracy, %", [r.id_accuracy for r in rows]),
-        (f"OOD accuracy ({comparison.ood_kind}), %", [r.ood_accuracy for r in rows]),
+        (f"ID {score}, %", [r.id_accuracy for r in rows]),
+        (f"OOD {score} ({comparison.ood_kind}), %", [r.ood_accuracy for r in rows]),
     ]
     methods = [r.method for r in rows]
     look = looks(methods)
@@ -52,7 +53,7 @@ def intervals_plot(comparison: Comparison) -> Drawing:
 
 
 def severity_plot(comparison: Comparison) -> Drawing | None:
-    """Accuracy over severity, one panel a corruption, one line a method, from the ID set at severity 0.
+    """Score over severity, one panel a corruption, one line a method, from the same samples at severity 0.
 
     With more than eight methods the reference and the most accurate ones under synthetic shift have a colour,
     the others are grey. None when no set has a severity.
@@ -64,7 +65,9 @@ def severity_plot(comparison: Comparison) -> Drawing | None:
     methods = [r.method for r in comparison.rows]
     named = _told_apart(comparison)
     look = looks(methods)
-    clean = {r.method: r.id_accuracy.value for r in comparison.rows}
+    score = score_name(comparison.metric)
+    clean = {r.method: r.synthetic_id_accuracy.value for r in comparison.rows}
+    clean |= {r.method: r.id_accuracy.value for r in comparison.rows if not math.isfinite(clean[r.method])}
     columns = min(4, len(names))
     lines = math.ceil(len(names) / columns)
     curves: dict[tuple[str, str], list[tuple[int, float]]] = {}
@@ -84,16 +87,16 @@ def severity_plot(comparison: Comparison) -> Drawing | None:
             ax.set_xticks(range(6))
         for ax in grid[len(names) :]:
             ax.set_visible(False)
-        figure.supxlabel("severity (0: ID test)", fontsize=10)
-        figure.supylabel("accuracy, %", fontsize=10)
+        figure.supxlabel("severity (0: the same samples unshifted)", fontsize=10)
+        figure.supylabel(f"{score}, %", fontsize=10)
         handles, _ = grid[0].get_legend_handles_labels()
         drawn = dict(zip(sorted(methods, key=lambda m: m in named), handles, strict=True))
         shown = [drawn[m] for m in methods if m in named]
         figure.legend(shown, [clip(m) for m in methods if m in named], loc="outside upper center", ncols=4)
 
     label = (
-        f"Accuracy over severity for {', '.join(names)}, one line for each of {', '.join(methods)}; "
-        "the table of shifts holds the numbers."
+        f"{score_title(comparison.metric)} over severity for {', '.join(names)}, one line for each of "
+        f"{', '.join(methods)}; the table of shifts holds the numbers."
     )
     return Drawing("severity", label, (1.2 + 2.1 * max(columns, 2), 1.3 + 1.9 * lines), paint)
 
@@ -108,12 +111,17 @@ def _told_apart(comparison: Comparison) -> set[str]:
 
 
 def shift_map(comparison: Comparison) -> Drawing:
-    """Heat map of accuracy over shifts (severities averaged) and methods; the longer list runs downwards."""
+    """Heat map of scores over shifts (severities averaged) and methods; the longer list runs downwards.
+
+    A line parts the kinds: ID, natural, synthetic and adversarial shifts are not one list.
+    """
     methods = [r.method for r in comparison.rows]
     names = sorted({(KINDS.index(s.key.kind), s.key.evalset) for s in comparison.shifts})
     cells = np.array([[_mean(comparison.shifts, m, name) for m in methods] for _, name in names])
+    parts = [i for i in range(1, len(names)) if names[i][0] != names[i - 1][0]]
     across, down = methods, [n for _, n in names]
-    if len(methods) > _ACROSS:
+    turned = len(methods) > _ACROSS
+    if turned:
         across, down, cells = down, across, cells.T
 
     def paint(figure: Figure) -> None:
@@ -141,12 +149,15 @@ def shift_map(comparison: Comparison) -> Drawing:
         ax.xaxis.tick_top()
         ax.set_yticks(np.arange(len(down)) + 0.5, [clip(d) for d in down])
         ax.invert_yaxis()
+        for at in parts:
+            (ax.axvline if turned else ax.axhline)(at, color=INK, lw=2.5)
         ax.grid(visible=False)
         ax.tick_params(length=0)
         for side in ("left", "bottom"):
             ax.spines[side].set_visible(False)
 
-    label = f"Accuracy in percent of {', '.join(methods)} on {', '.join(n for _, n in names)}."
+    score = score_title(comparison.metric)
+    label = f"{score} in percent of {', '.join(methods)} on {', '.join(n for _, n in names)}."
     wide = 2.4 + (0.95 if len(across) <= 8 else 0.62) * len(across)
     return Drawing("shift-map", label, (wide, 1.4 + 0.3 * len(down)), paint)
 

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from tether.evaluation.effective import Line, fit_line
-from tether.evaluation.headline import ID
+from tether.evaluation.headline_metric import score_name
 from tether.report.comparison import Comparison, Row
 from tether.report.curves import sweep_of
 from tether.report.frontier import front
@@ -28,7 +27,7 @@ _EDGE: dict[str, Any] = {"markeredgecolor": INK, "markeredgewidth": 0.5}
 
 
 def pareto_plot(comparison: Comparison) -> Drawing | None:
-    """OOD accuracy against training cost, teachers included, with the front (after document 003, figure 1).
+    """OOD score against training cost, teachers included, with the front (after document 003, figure 1).
 
     A method that trained nothing stands at the left edge. None when no run says what it cost.
     """
@@ -52,12 +51,13 @@ def pareto_plot(comparison: Comparison) -> Drawing | None:
             ax.annotate(clip(rows[i].method), spot, (5, 5), textcoords="offset points", fontsize=8)
         _duration_ticks(ax, min(paid, default=1.0), max(x), nothing if len(paid) < len(rows) else None)
         ax.set_xlabel("training, teachers included (logarithmic)")
-        ax.set_ylabel(f"OOD accuracy ({comparison.ood_kind}), %")
+        ax.set_ylabel(f"OOD {score_name(comparison.metric)} ({comparison.ood_kind}), %")
         _legend(figure, len(rows) + 1)
 
     on_front = ", ".join(rows[i].method for i in best)
-    label = f"OOD accuracy against training cost. On the front: {on_front}. " + "; ".join(
-        f"{r.method}: {seconds(cost(r))}, {100 * r.ood_accuracy.value:.1f}%" for r in rows
+    label = (
+        f"OOD {score_name(comparison.metric)} against training cost. On the front: {on_front}. "
+        + "; ".join(f"{r.method}: {seconds(cost(r))}, {100 * r.ood_accuracy.value:.1f}%" for r in rows)
     )
     return Drawing("pareto", label, _size(len(rows) + 1), paint)
 
@@ -67,25 +67,11 @@ def cost(row: Row) -> float:
     return row.train_seconds + row.teacher_seconds
 
 
-def line_of(comparison: Comparison) -> Line:
-    """The logit-linear line through the methods at hand (METHODS 1.12), or the reason why there is none."""
-    rows = [r for r in comparison.rows if math.isfinite(r.id_accuracy.value + r.ood_accuracy.value)]
-    sizes = {
-        kind: sum({s.key: s.n for s in comparison.shifts if s.key.kind == kind}.values())
-        for kind in (ID, comparison.ood_kind)
-    }
-    return fit_line(
-        [r.id_accuracy.value for r in rows],
-        [r.ood_accuracy.value for r in rows],
-        (max(1, sizes[ID]), max(1, sizes[comparison.ood_kind])),
-    )
-
-
 def id_ood_plot(comparison: Comparison) -> Drawing:
-    """ID against OOD accuracy with the diagonal, where a shift costs nothing, and the fitted line."""
-    rows = comparison.rows
+    """ID against OOD score with the diagonal, where a shift is free, and the line of ordinary models."""
+    rows, score = comparison.rows, score_name(comparison.metric)
     look = looks([r.method for r in rows])
-    line = line_of(comparison)
+    line = comparison.line
 
     def paint(figure: Figure) -> None:
         ax = figure.add_subplot()
@@ -99,13 +85,17 @@ def id_ood_plot(comparison: Comparison) -> Drawing:
         if line.fitted:
             inside = np.linspace(line.lowest, line.highest, 40)
             expected = [100 * line.expected(x) for x in inside]
-            ax.plot(100 * inside, expected, color=INK, lw=1, ls="--", label="logit-linear fit")
-        ax.set_xlabel("ID accuracy, %")
-        ax.set_ylabel(f"OOD accuracy ({comparison.ood_kind}), %")
+            ax.plot(100 * inside, expected, color=INK, lw=1, ls="--", label="ordinary models (fit)")
+        ax.set_xlabel(f"ID {score}, %")
+        ax.set_ylabel(f"OOD {score} ({comparison.ood_kind}), %")
         _legend(figure, len(rows) + 2)
 
-    fitted = f" Fit: logit OOD = {line.slope:.2f} logit ID + {line.intercept:.2f}." if line.fitted else ""
-    label = f"ID accuracy against OOD accuracy.{fitted} " + "; ".join(
+    fitted = (
+        f" Line of ordinary models: logit OOD = {line.slope:.2f} logit ID + {line.intercept:.2f}."
+        if line.fitted
+        else ""
+    )
+    label = f"ID {score} against OOD {score}.{fitted} " + "; ".join(
         f"{r.method}: {100 * r.id_accuracy.value:.1f}%, {100 * r.ood_accuracy.value:.1f}%" for r in rows
     )
     return Drawing("id-ood", label, _size(len(rows) + 2), paint)

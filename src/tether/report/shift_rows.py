@@ -32,7 +32,8 @@ class ShiftRow:
         p_value: of that difference, two-sided, over the set's name (severities averaged).
         p_holm: the same, corrected for all names asked about this method.
         seen: whether training saw this shift; None when the configuration does not say.
-        gap: 1 - this score/ID score; NaN for the ID set itself.
+        gap: 1 - this score/ID score, of the same examples where the set is made of some of ID's; NaN for the
+            ID set itself.
         gap_reduction: relative, against the reference; NaN ("n/a") when the reference has a gap <= 0.01 here.
     """
 
@@ -80,18 +81,22 @@ def _of_method(m: MethodScores, base: MethodScores) -> list[ShiftRow]:
             p_value=corrected[key.evalset][0],
             p_holm=corrected[key.evalset][1],
             seen=None if any(s is None for s in seen) else any(is_seen(key, s) for s in seen if s),
-            gap=UNKNOWN if key.kind == ID else gap_of(m.id(), mine).interval(),
+            gap=UNKNOWN if key.kind == ID else gap_of(_clean(m, i), mine).interval(),
             gap_reduction=UNKNOWN,
         )
         if m is not base:
             reference = Draws(float(base.points[i]), base.draws[:, i])
             row = replace(row, difference=mine.minus(reference).interval())
             if key.kind != ID:
-                row = replace(
-                    row, gap_reduction=reduction_of(gap_of(m.id(), mine), gap_of(base.id(), reference))
-                )
+                gaps = gap_of(_clean(m, i), mine), gap_of(_clean(base, i), reference)
+                row = replace(row, gap_reduction=reduction_of(*gaps))
         rows.append(row)
     return rows
+
+
+def _clean(m: MethodScores, i: int) -> Draws:
+    """The ID score that the gap of set i is taken against."""
+    return Draws(float(m.clean_points[i]), m.clean_draws[:, i])
 
 
 def _p_value(m: MethodScores, base: MethodScores, name: str) -> float:
