@@ -28,7 +28,7 @@ from tether.evaluation import predict
 from tether.evaluation.kept import Kept
 from tether.evaluation.suite import EvalSet, first
 from tether.methods import Predict, softmax_main
-from tether.run import ingredients, start, suite_of
+from tether.scene import ingredients, start, suite_of
 from tether.supply import supplies_of
 
 PARTS = ("reading", "shifting", "model", "metrics", "writing")

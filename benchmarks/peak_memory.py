@@ -27,7 +27,8 @@ import torch
 from tether import methods
 from tether.config import load_config
 from tether.finish import trained_state
-from tether.run import ingredients, making, start, suite_of
+from tether.making import making
+from tether.scene import ingredients, start, suite_of
 from tether.supply import supplies_of
 from tether.teachers import bind, prepare
 from tether.training import fit

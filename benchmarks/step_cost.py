@@ -36,7 +36,8 @@ from pathlib import Path
 from dataclasses import replace
 from tether import methods
 from tether.config import load_config
-from tether.run import ingredients, making, start, suite_of
+from tether.making import making
+from tether.scene import ingredients, start, suite_of
 from tether.supply import ready, supplies_of
 from tether.teachers import bind, prepare
 from tether.training import fit
@@ -67,7 +68,7 @@ from torch import nn
 from peft import LoraConfig, get_peft_model
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from tether.config import load_config
-from tether.run import ingredients
+from tether.scene import ingredients
 from tether.tune.targets import targets
 
 preset, out, samples, kind, *overrides = sys.argv[1:]

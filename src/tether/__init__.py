@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from tether.models.wrap import wrap
     from tether.other_tasks import transfer
     from tether.robustness import evaluate_models
-    from tether.run import evaluate, train
+    from tether.run import train
+    from tether.untrained import evaluate
 
 _WHERE = {
     "Batch": "tether.batch",
@@ -31,7 +32,7 @@ _WHERE = {
     "Output": "tether.batch",
     "RequestError": "tether.errors",
     "compare": "tether.grid",
-    "evaluate": "tether.run",
+    "evaluate": "tether.untrained",
     "evaluate_models": "tether.robustness",
     "load": "tether.inference",
     "predict": "tether.inference",

@@ -91,7 +91,7 @@ def _model(word: str) -> str | dict[str, Any]:
 
 def _one(model: str | dict[str, Any], config: str, overrides: list[str], as_json: bool) -> None:
     from tether.cli import _finish
-    from tether.run import evaluate as evaluate_
+    from tether.untrained import evaluate as evaluate_
 
     run = evaluate_(model, config, overrides)
     _finish(run.summary, as_json, [f"tether report {run.folder}"], run.folder)

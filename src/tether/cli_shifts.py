@@ -90,7 +90,7 @@ def train_vq(
     """
     from tether.cli import OUT
     from tether.config import load_config
-    from tether.run import ingredients
+    from tether.scene import ingredients
     from tether.shifts import discrete
 
     schedule = discrete.Schedule() if steps is None else discrete.Schedule(steps=steps)

@@ -22,7 +22,7 @@ from tether.models.backbone import Backbone, ReadsTokens
 from tether.models.model import Model
 from tether.models.start import random_start
 from tether.report.tables import seconds
-from tether.run import check_model, ingredients
+from tether.scene import check_model, ingredients
 from tether.tune.lora import targets
 
 

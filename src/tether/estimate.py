@@ -19,7 +19,7 @@ from tether.methods import Initial, Method, Trained
 from tether.models.load import Loaded, load_backbone
 from tether.models.model import Model
 from tether.progress import silenced
-from tether.run import on_model, start, suite_of
+from tether.scene import on_model, start, suite_of
 from tether.shifts import Supplies
 from tether.supply import ready, supplied, supplies_of
 from tether.teachers.initial import initial_teacher

@@ -26,7 +26,8 @@ from tether.models.load import Loaded
 from tether.models.model import Model
 from tether.models.save import save_model
 from tether.prediction import Predict
-from tether.run import ingredients, settle, start, suite_of, validation
+from tether.scene import ingredients, start, suite_of
+from tether.steering import settle, validation
 from tether.supply import supplied, supplies_of
 from tether.training import Engine
 

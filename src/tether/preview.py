@@ -18,7 +18,7 @@ from tether.models.load import load_backbone
 from tether.models.model import Model
 from tether.progress import bar
 from tether.report.sheet import Panel, write_sheet
-from tether.run import ingredients, start
+from tether.scene import ingredients, start
 from tether.shifts import AnyShift, Attack, Draws, Maker, Ready, Shift, Supplies
 from tether.supply import supplies_of
 

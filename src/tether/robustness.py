@@ -17,7 +17,7 @@ from tether.report.efficiency import efficiency_csv, efficiency_markdown
 from tether.report.robustness import RobustnessTable, robustness_table
 from tether.report.robustness_files import write_robustness
 from tether.report.runs import read_runs
-from tether.run import evaluate
+from tether.untrained import evaluate
 
 ModelSpec = str | Mapping[str, Any]
 

@@ -16,7 +16,7 @@ from tether.errors import RequestError
 from tether.evaluation.suite import Suite, check_families, check_tests
 from tether.methods import Method
 from tether.models.load import Loaded
-from tether.run import check_method, ingredients, suite_of
+from tether.scene import check_method, ingredients, suite_of
 from tether.shifts import Supplies
 from tether.supply import supplies_of
 

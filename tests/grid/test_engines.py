@@ -75,7 +75,7 @@ def test_a_refusal_before_the_folder_begins_leaves_a_folder_that_can_be_used(
         raise RequestError("not today")
 
     with monkeypatch.context() as patch:
-        patch.setattr("tether.run.check_model", refuse)
+        patch.setattr("tether.scene.check_model", refuse)
         patch.setattr("tether.grid.can_run", lambda config: None)
         with pytest.raises(RequestError, match="no run of the comparison finished"):
             tether.compare(config, ["lora"], 1, output=str(tmp_path / "grid"))

@@ -31,7 +31,8 @@ def _forget():
     ("overrides", "why"),
     [
         (["method=flyp"], "text tower"),
-        (["method=zero_shot"], "text tower"),
+        (["method=zero_shot", "model.pooling=cls"], "text tower"),
+        (["method=zero_shot"], None),
         (["method=aug_ce", "method.shifts=[augmix]"], "augmix: expected a batch of images, got texts"),
         (["method=aug_ce", "method.shifts=[typos]"], "typo"),  # trained on and tested on
         (["method=rdft", "method.teacher_head=mlm"], "masked-word head"),
@@ -58,7 +59,7 @@ def test_the_model_is_loaded_once_for_all_methods(config: Path, monkeypatch: pyt
         loaded.append(wanted.name)
         return load_backbone(wanted)
 
-    monkeypatch.setattr("tether.run.load_backbone", count)
+    monkeypatch.setattr("tether.scene.load_backbone", count)
     for name in ("lora", "finetune", "flyp", "vpt", "rdft"):
         runnable.can_run(load_config(str(config), [f"method={name}"]))
     assert len(loaded) == 1

@@ -9,7 +9,7 @@ import pytest
 
 from tether.config import load_config
 from tether.data import read_pool
-from tether.run import ingredients
+from tether.scene import ingredients
 from tether.shifts import Draws, get
 from tether.shifts.retrieved.neighbours import Rules, find
 from tether.supply import supplies_of

@@ -278,7 +278,7 @@ def test_small_means_the_packaged_model_of_the_data_s_kind(tmp_path: Path) -> No
     from types import SimpleNamespace
 
     from tether.config import load_config
-    from tether.run import on_model
+    from tether.scene import on_model
     from tiny import ListExamples, tiny_texts
 
     config = load_config(str(make_project(tmp_path)))
@@ -292,7 +292,7 @@ def test_small_means_the_packaged_model_of_the_data_s_kind(tmp_path: Path) -> No
 def test_the_cost_is_estimated_with_its_teacher(tmp_path: Path) -> None:
     from tether.config import load_config
     from tether.estimate import estimate
-    from tether.run import ingredients
+    from tether.scene import ingredients
 
     config = load_config(str(make_project(tmp_path, method=THREE)))
     found = estimate(config, *ingredients(config))
