@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
@@ -145,7 +144,7 @@ def trained_model(label: str, source: Trained, making: Making) -> Built:
     folder = cache_dir() / "teachers" / f"{source.method}-{fingerprint}"
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / ".lock"):  # of two runs that need the same teacher one trains and one waits
+    with making.engine.alone(folder / ".lock"):  # of two runs that need the same teacher one trains it
         return _load(label, source, method, making, folder) or _train(
             label, source, making.ready(method), making, folder, fingerprint, init_seed
         )
@@ -189,13 +188,12 @@ def _train(
     method.finish.apply(model, origin, method.start == "random", making.judge)
     model.eval()
     confidence = mean_confidence(lambda batch, _hidden: model(batch), making.examples, making.engine)
-    with atomic(folder / "model.safetensors") as part:
-        save_file({k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}, part)
-    # Written last: its presence says that the model is whole.
-    write_json(
-        folder / "teacher.json",
-        {"method": source.method, "train_seconds": fitted.train_seconds, "confidence": confidence},
-    )
+    if making.engine.is_main:
+        with atomic(folder / "model.safetensors") as part:
+            save_file({k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}, part)
+        # Written last: its presence says that the model is whole.
+        about = {"method": source.method, "train_seconds": fitted.train_seconds, "confidence": confidence}
+        write_json(folder / "teacher.json", about)
     return Built(model, fitted.train_seconds, False, confidence)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -68,6 +69,28 @@ class Engine:
             return asked
         votes = torch.tensor(int(asked), device=self.device)
         return bool(self._accelerator.reduce(votes, reduction="sum").item())
+
+    def averaged(self, values: Mapping[str, float]) -> dict[str, float]:
+        """Each number's mean over the processes; every process must ask for the same names."""
+        if self.processes == 1 or not values:
+            return dict(values)
+        mine = torch.tensor(list(values.values()), dtype=torch.float64, device=self.device)
+        mean: Tensor = self._accelerator.reduce(mine, reduction="mean")
+        return dict(zip(values, mean.tolist(), strict=True))
+
+    @contextlib.contextmanager
+    def alone(self, lock: Path) -> Iterator[None]:
+        """Hold a lock file for all processes of this run together; another run waits.
+
+        Each taking it by itself would be a deadlock: the one that has it trains, and training waits for the
+        others. The main process takes it; they go on when it has it, and leave before it lets go.
+        """
+        from filelock import FileLock
+
+        with FileLock(lock) if self.is_main else contextlib.nullcontext():
+            self._accelerator.wait_for_everyone()
+            yield
+            self._accelerator.wait_for_everyone()
 
     def share(self, rows: Sequence[int]) -> list[int]:
         """This process's part of a step's rows."""

@@ -168,8 +168,13 @@ def fit(
                 average.update(step + 1, total, per_epoch)
             durations.append(time.monotonic() - tick)
             progress.advance()
+            logged = step % every == 0 or step == total - 1
+            if logged or method.controller is not None:  # all processes must decide and tell the same
+                together = engine.averaged({**row, "loss": loss})
+                loss = together.pop("loss")
+                row = together
             watch.note(row)
-            if engine.is_main and (step % every == 0 or step == total - 1):
+            if engine.is_main and logged:
                 now = watch.factors
                 weights = {t.name: t.weight * now.get(t.name, 1.0) for t in method.terms if t.weight != 0}
                 log.append(
