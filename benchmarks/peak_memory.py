@@ -21,43 +21,12 @@ VARIANTS = {
     "rdft, both teachers": ["method=rdft"],
     "finetune": ["method=finetune"],
 }
-CHILD = """
-import gc, json, sys
-import torch
-from tether import methods
-from tether.config import load_config
-from tether.finish import trained_state
-from tether.making import making
-from tether.scene import ingredients, start, suite_of
-from tether.supply import supplies_of
-from tether.teachers import bind, prepare
-from tether.training import fit
-from pathlib import Path
-
-preset, out, *overrides = sys.argv[1:]
-config = load_config(preset, overrides)
-method = methods.build(config.method.name, config.method.options)
-data, engine, loaded = ingredients(config)
-suite = suite_of(config, data, supplies_of(config, data, engine, loaded))
-prepared = prepare(method, making(config, data, engine, loaded, suite), data.classes)
-student = start(method.start, loaded, data, config.seed, engine)
-groups = method.tuning.apply(student)
-teachers = {n: t.run for n, t in bind(method, student, prepared).items()}
-held = {
-    p.untyped_storage().data_ptr(): p.untyped_storage().nbytes()
-    for p in gc.get_objects() if isinstance(p, torch.nn.Parameter)
-}
-fitted = fit(
-    student, method, groups, data.train, teachers, config.train, engine, 0, Path(out), "bench", "steps"
-)
-held = sum(held.values())
-print(json.dumps({"peak": fitted.peak_memory_bytes, "step": fitted.step_seconds, "weights": held}))
-"""
+CHILD = Path(__file__).with_name("train_steps.py")
 
 
 def measure(preset: str, overrides: list[str], steps: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as out:
-        command = [sys.executable, "-c", CHILD, preset, out, f"train.steps={steps}", *overrides]
+        command = [sys.executable, str(CHILD), preset, out, "all", f"train.steps={steps}", *overrides]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
     return json.loads(done.stdout.strip().splitlines()[-1])
 

@@ -26,40 +26,9 @@ MODELS = {
 }
 OURS = ("finetune", "lora", "rdft", "aug_ce", "three_head")
 THEIRS = ("trainer finetune", "trainer lora")
-SAMPLES = (
-    128  # of the training set: every epoch is a few steps, and what is computed once is done in the first
-)
+SAMPLES = 128  # of the training set, a few steps an epoch; what is computed once is done in the first step
 
-OURS_CHILD = """
-import json, sys
-from pathlib import Path
-from dataclasses import replace
-from tether import methods
-from tether.config import load_config
-from tether.making import making
-from tether.scene import ingredients, start, suite_of
-from tether.supply import ready, supplies_of
-from tether.teachers import bind, prepare
-from tether.training import fit
-
-preset, out, samples, *overrides = sys.argv[1:]
-config = load_config(preset, overrides)
-data, engine, loaded = ingredients(config)
-few = data.train.subset(range(int(samples)))
-data = replace(data, train=few, fingerprint=data.fingerprint + "-" + samples)
-supplies = supplies_of(config, data, engine, loaded)
-method = ready(methods.build(config.method.name, config.method.options), data, supplies)
-suite = suite_of(config, data, supplies)
-prepared = prepare(method, making(config, data, engine, loaded, suite, supplies), data.classes)
-student = start(method.start, loaded, data, config.seed, engine)
-groups = method.tuning.apply(student)
-student.to(engine.device)
-teachers = {n: t.run for n, t in bind(method, student, prepared).items()}
-fitted = fit(
-    student, method, groups, data.train, teachers, config.train, engine, 0, Path(out), "bench", "steps"
-)
-print(json.dumps({"step": fitted.step_seconds, "peak": fitted.peak_memory_bytes}))
-"""
+OURS_CHILD = Path(__file__).with_name("train_steps.py")
 
 THEIRS_CHILD = """
 import json, resource, statistics, sys, time
@@ -126,11 +95,11 @@ def measure(name: str, model: str, steps: int) -> dict[str, float]:
     overrides = [*overrides, f"train.steps={steps}", "evaluate.shifts=[]"]
     with tempfile.TemporaryDirectory() as out:
         if name in THEIRS:
-            command = [THEIRS_CHILD, preset, out, str(SAMPLES), name.split()[1], *overrides]
+            command = ["-c", THEIRS_CHILD, preset, out, str(SAMPLES), name.split()[1], *overrides]
         else:
-            command = [OURS_CHILD, preset, out, str(SAMPLES), *overrides, f"method={name}"]
+            command = [str(OURS_CHILD), preset, out, str(SAMPLES), *overrides, f"method={name}"]
         done = subprocess.run(
-            [sys.executable, "-c", *command], capture_output=True, text=True, check=False,
+            [sys.executable, *command], capture_output=True, text=True, check=False,
             env={"OMP_WAIT_POLICY": "PASSIVE", **os.environ},
         )  # fmt: skip
     if done.returncode:

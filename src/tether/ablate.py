@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from tether.ablation_rows import CONTROLS, FULL, Ablated, Plan, config_of, plan_rows
+from tether.asked import output_of, seed_numbers, seeds_text, shown, stem_of
 from tether.config import Config
 from tether.errors import RequestError
+from tether.files import as_name
 from tether.grid import run_grid
 from tether.progress import say
 from tether.report.ablation import AblationTable, ablation_table
@@ -71,14 +73,12 @@ def ablate(
         >>> done = ablate("emoji", ["method=rdft"], seeds=3)  # doctest: +SKIP
         >>> print(done.table.findings[1])  # doctest: +SKIP
     """
-    named = [o.partition("=")[2] for o in overrides if o.startswith("output=")]
-    overrides = [o for o in overrides if not o.startswith("output=")]
-    numbers = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
+    overrides, output = output_of(overrides, output)
+    numbers = seed_numbers(seeds)
     if not numbers:
         raise RequestError("ablate: expected at least one seed; try --seeds 3")
     plan = plan_rows(config, overrides, rows, controls)
-    stem = Path(str(config)).stem if isinstance(config, str | Path) else "config"
-    root = Path(output or (named[-1] if named else f"runs/ablate-{stem}-{plan.base.method.name}"))
+    root = Path(output or f"runs/ablate-{stem_of(config)}-{plan.base.method.name}")
     jobs = _jobs(plan, numbers, root)
     for name, why in plan.skipped.items():
         say(f"[dim]{name} is skipped: {why}[/dim]")
@@ -106,9 +106,7 @@ def ablate(
         skipped=plan.skipped,
         notes=plan.notes,
     )
-    listed = str(seeds) if isinstance(seeds, int) else ",".join(map(str, seeds))
-    shown = config if isinstance(config, str | Path) else "CONFIG"
-    command = " ".join(["tether ablate", str(shown), *overrides, "--seeds", listed])
+    command = " ".join(["tether ablate", shown(config), *overrides, "--seeds", seeds_text(seeds)])
     if rows:
         command += f" --rows '{','.join(rows)}'"
     write_ablation(table, root, command)
@@ -133,8 +131,7 @@ def _run(jobs: Sequence[Config]) -> dict[str, str]:
 
 
 def _slug(name: str) -> str:
-    kept = "".join(c if c.isalnum() or c == "." else "-" for c in name)
-    return "-".join(part for part in kept.split("-") if part)
+    return "-".join(part for part in as_name(name).split("-") if part)
 
 
 def _write_report(runs: Sequence[RunResults], root: Path, command: str) -> None:

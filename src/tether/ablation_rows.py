@@ -203,7 +203,7 @@ def _matched(
         skipped[name] = f"its cost cannot be counted: {e}"
         return []
     steps = base.train.total_steps(len(data.train))
-    matched = round(steps * (own.step + own.before) / less.step)
+    matched = round(steps * own.total / less.total)
     return [Ablated(name, "control", MATCHED, plain[0].options, steps=matched)] if matched > steps else []
 
 

@@ -17,6 +17,7 @@ from tether.data import DataConfig
 from tether.data.config_parts import ShiftSpec
 from tether.errors import RequestError, nearest
 from tether.evaluation.headline_metric import HEADLINE_METRICS
+from tether.files import as_name
 from tether.methods.leave_out import check_part
 from tether.models.config import ModelConfig
 from tether.training.recipe import TrainConfig
@@ -145,7 +146,7 @@ class Config(_Part):
         changed = [f"{k}-{v}" for k, v in self.method.options.items() if v != defaults.get(k)]
         less = [f"without-{part}" for part in self.without]
         parts = [self.method.name, *changed, *less, f"s{self.seed}"]
-        return "_".join("".join(c if c.isalnum() or c in ".-" else "-" for c in p) for p in parts)
+        return "_".join(map(as_name, parts))
 
 
 def presets() -> dict[str, str]:

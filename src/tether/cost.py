@@ -49,6 +49,11 @@ class Cost:
     step: float
     before: float
 
+    @property
+    def total(self) -> float:
+        """F a step of all that is trained, what comes first included."""
+        return self.step + self.before
+
     def relative(self) -> tuple[float, float]:
         """`step` and `before` over a step of plain fine-tuning."""
         unit = _cost_of(methods.build(REFERENCE, {})).step

@@ -96,3 +96,13 @@ def read_json(path: Path) -> Any:
         raise RequestError(f"expected the file {path}, but there is none") from e
     except ValueError as e:
         raise RequestError(f"{path} is not whole JSON ({e}); remove it and run the command again") from e
+
+
+def as_name(text: str, keep: str = ".-") -> str:
+    """Text as a part of a file's name: letters, digits and `keep`; a dash for all else.
+
+    Example:
+        >>> as_name("method.alpha-[1, 2]")
+        'method.alpha--1--2-'
+    """
+    return "".join(c if c.isalnum() or c in keep else "-" for c in text)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tether.asked import output_of, seed_numbers, seeds_text, shown
 from tether.config import Config, as_yaml
 from tether.cost import REFERENCE
 from tether.engines import EngineName, check_engine, run_all
@@ -91,13 +92,8 @@ def compare(
         >>> more = tether.compare("digits", ["rdft"], 1, grid={"train.lr_scale": [0.5, 1]})  # doctest: +SKIP
     """
     who = check_engine(engine)
-    numbers = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
-    # Of one run `output` is the folder; of a comparison it is the folder of all its runs.
-    named = [o.partition("=")[2] for o in overrides if o.startswith("output=")]
-    overrides = [o for o in overrides if not o.startswith("output=")]
-    points = plan(
-        config, expanded(methods), numbers, overrides, output or (named[-1] if named else None), grid
-    )
+    overrides, output = output_of(overrides, output)
+    points = plan(config, expanded(methods), seed_numbers(seeds), overrides, output, grid)
     asked = [method_of(spec)[0] for spec in methods if spec != ALL]
     skipped: dict[str, str] = {}
     notes: list[str] = []
@@ -108,9 +104,8 @@ def compare(
     folder = Path(points[0].output or ".").parent
     failed = run_grid(points, who, workers, folder, skipped, notes)
     runs = read_runs([Path(c.output or ".") for c in points if Path(c.output or ".").name not in failed])
-    name = config if isinstance(config, str | Path) else "CONFIG"
     metric = points[0].evaluate.metric
-    command = _command(str(name), methods, seeds, overrides, grid, match, reference)
+    command = _command(shown(config), methods, seeds, overrides, grid, match, reference)
     return Compared(folder, compare_runs(runs, reference, metric=metric), runs, failed, skipped, command)
 
 
@@ -252,7 +247,7 @@ def _command(
 ) -> str:
     """The shell command of this comparison."""
     words = ["tether", "compare", config, "--methods", ",".join(methods)]
-    words += ["--seeds", str(seeds) if isinstance(seeds, int) else ",".join(map(str, seeds))]
+    words += ["--seeds", seeds_text(seeds)]
     for key, values in (grid or {}).items():
         words += ["--grid", f"{key}={','.join(map(as_yaml, values))}"]
     words += ["--match", match] if match else []

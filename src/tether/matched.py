@@ -89,7 +89,7 @@ def _counted(name: str, options: str) -> float:
             f"--match: the cost of {name} cannot be counted on a plain network ({e}); leave it "
             "out, or set its train.steps by hand"
         ) from e
-    return counted.step + counted.before
+    return counted.total
 
 
 def _steps(config: Config) -> int:

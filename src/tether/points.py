@@ -11,8 +11,10 @@ from typing import Any
 import yaml
 
 from tether import methods
+from tether.asked import stem_of
 from tether.config import Config, as_yaml, load_config, with_values
 from tether.errors import RequestError, nearest
+from tether.files import as_name
 
 Grid = Mapping[str, Sequence[Any]]  # config key -> its values
 LONGEST = 120  # characters of a run's folder name
@@ -151,8 +153,7 @@ def plan(
     parsed = [method_of(spec) for spec in specs]
     axes = dict(grid or {})
     _check_axes(axes, [name for name, _ in parsed])
-    stem = Path(str(config)).stem if isinstance(config, str | Path) else "config"
-    root = Path(output or f"runs/compare-{stem}")
+    root = Path(output or f"runs/compare-{stem_of(config)}")
     found: dict[str, Config] = {}
     for seed in seeds:
         for name, options in parsed:
@@ -191,11 +192,8 @@ def _prefixed(options: Mapping[str, Any]) -> dict[str, Any]:
 def _folder_name(config: Config, changes: Mapping[str, Any]) -> str:
     """Method, what was changed, seed; a name that would be too long ends in the config's fingerprint."""
     name = config.run_name().removesuffix(f"_s{config.seed}")
-    parts = [
-        name,
-        *("".join(c if c.isalnum() or c in ".-" else "-" for c in f"{k}-{v}") for k, v in changes.items()),
-    ]
-    whole = "_".join([*parts, f"s{config.seed}"])
+    parts = [name, *(as_name(f"{k}-{v}") for k, v in changes.items()), f"s{config.seed}"]
+    whole = "_".join(parts)
     return whole if len(whole) <= LONGEST else f"{whole[: LONGEST - 20]}_{config.fingerprint()}"
 
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tether.asked import output_of, stem_of
 from tether.config import Config, load_config, with_values
 from tether.errors import RequestError
-from tether.files import write_text
+from tether.files import as_name, write_text
 from tether.models.config import ModelConfig
 from tether.progress import bar, say
 from tether.report.efficiency import efficiency_csv, efficiency_markdown
@@ -67,10 +68,8 @@ def evaluate_models(
     """
     if not models:
         raise RequestError("evaluate: expected at least one model")
-    stem = Path(str(config)).stem if isinstance(config, str | Path) else "config"
-    named = [o.partition("=")[2] for o in overrides if o.startswith("output=")]
-    overrides = [o for o in overrides if not o.startswith("output=")]
-    folder = Path(output or (named[-1] if named else None) or f"runs/evaluate-{stem}")
+    overrides, output = output_of(overrides, output)
+    folder = Path(output or f"runs/evaluate-{stem_of(config)}")
     base = load_config(config, overrides)
     asked = {label: _settled(spec, base) for label, spec in labelled(models).items()}
     folders, failed = _run_all(asked, base, folder)
@@ -96,7 +95,7 @@ def _run_all(
         for label, spec in asked.items():
             progress.note(f"evaluate: {label}")
             try:
-                one = with_values(base, output=str(folder / _as_folder(label)))
+                one = with_values(base, output=str(folder / as_name(label, keep="._-")))
                 folders.append(evaluate(spec, one, label=label).folder)
             except RequestError as e:
                 failed[label] = str(e)
@@ -137,10 +136,6 @@ def _label(model: ModelSpec, parts: int) -> str:
         words = words[:-1]
     options = [str(v) for k, v in given.items() if k in ("head", "pooling", "revision")]
     return "-".join([*words[-parts:], *options])
-
-
-def _as_folder(label: str) -> str:
-    return "".join(c if c.isalnum() or c in "._-" else "-" for c in label)
 
 
 def _settled(spec: ModelSpec, base: Config) -> dict[str, Any]:

@@ -22,6 +22,11 @@ def config(tmp_path: Path) -> str:
     return str(make_project(tmp_path))
 
 
+def three_methods(config: str, grid: Path) -> list[str]:
+    words = ["compare", config, "--methods", "linear_probe,lora,wise_ft"]
+    return [*words, "--seeds", "1", "--output", str(grid)]
+
+
 def fail_once(monkeypatch: pytest.MonkeyPatch, name: str, error: BaseException) -> None:
     """Let one method's run fail in the middle."""
 
@@ -37,16 +42,7 @@ def test_any_failure_is_written_down_and_the_rest_go_on(
     config: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     grid = tmp_path / "grid"
-    asked = [
-        "compare",
-        config,
-        "--methods",
-        "linear_probe,lora,wise_ft",
-        "--seeds",
-        "1",
-        "--output",
-        str(grid),
-    ]
+    asked = three_methods(config, grid)
     with monkeypatch.context() as patch:
         fail_once(patch, "lora", ZeroDivisionError("a bug"))
         assert main([*asked, "--json"]) == 1
@@ -88,16 +84,7 @@ def test_ctrl_c_stops_the_grid(
     config: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
     grid = tmp_path / "grid"
-    asked = [
-        "compare",
-        config,
-        "--methods",
-        "linear_probe,lora,wise_ft",
-        "--seeds",
-        "1",
-        "--output",
-        str(grid),
-    ]
+    asked = three_methods(config, grid)
     with monkeypatch.context() as patch:
         fail_once(patch, "lora", error)
         assert main(asked) == 130

@@ -29,6 +29,7 @@ LEVELS = [
     {"report"},
     {"integrations"},
     {
+        "asked",
         "config",
         "folder",
         "scene",

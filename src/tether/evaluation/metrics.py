@@ -95,6 +95,11 @@ def brier(probabilities: Array, labels: Array) -> float:
     return float(brier_per_example(probabilities, labels).mean())
 
 
+def confidence_bins(confidence: Floats, bins: int) -> NDArray[np.int64]:
+    """Which bin each confidence falls into: of equal width, closed on the right, (0, 1/B], (1/B, 2/B], ..."""
+    return np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+
+
 def ece(probabilities: Array, labels: Array, bins: int = 15) -> float:
     """Expected calibration error of the top class, METHODS 1.12: sum_b n_b/N |accuracy_b - confidence_b|.
 
@@ -103,7 +108,7 @@ def ece(probabilities: Array, labels: Array, bins: int = 15) -> float:
     p, y = _checked(probabilities, labels)
     confidence = p.max(axis=1)
     hit = correct(p, y)
-    which = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+    which = confidence_bins(confidence, bins)
     # |sum of (hit - confidence)| is n_b |accuracy_b - confidence_b|, so the sizes cancel.
     distance = np.abs(np.bincount(which, weights=hit - confidence, minlength=bins))
     return float(distance.sum() / len(y))

@@ -40,19 +40,13 @@ def predict_set(
     source = made if evalset.asks_model else ahead(made)
     found = predict_batches(model, rule, source, engine, progress)
     ordered = np.empty_like(found)
-    ordered[order_of(evalset)] = found
+    ordered[evalset.order] = found
     return project(ordered, evalset.answer).astype(np.float32)
 
 
-def order_of(evalset: EvalSet) -> NDArray[np.int64]:
-    """The rows in the order they are run: the longest texts first, so that a batch is hardly padded."""
-    sizes = evalset.examples.sizes()
-    return np.arange(len(evalset.examples)) if sizes is None else np.argsort(-sizes, kind="stable")
-
-
 def batches(evalset: EvalSet, batch_size: int, model: Model | None = None) -> Iterator[Batch]:
-    """The set a batch at a time, rows as `order_of` says; an attack is made against the model."""
-    rows = order_of(evalset)
+    """The set a batch at a time, rows in its `order`; an attack is made against the model."""
+    rows = evalset.order
     for start in range(0, len(rows), batch_size):
         yield evalset.batch(rows[start : start + batch_size].tolist(), model)
 
@@ -157,7 +151,7 @@ def make_judge(
         settled = rule if seen is None else rule.settled(model, seen(model))
         for evalset in sets:
             probabilities = predict_batches(model, settled, source(evalset, model), engine)
-            hits.append(float((probabilities.argmax(1) == evalset.examples.labels[order_of(evalset)]).mean()))
+            hits.append(float((probabilities.argmax(1) == evalset.examples.labels[evalset.order]).mean()))
         if each is not None:
             each()
         ood = float(np.mean(hits[1:])) if len(hits) > 1 else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -56,6 +57,12 @@ class EvalSet:
     def asks_model(self) -> bool:
         """Whether the samples depend on the model that is tested."""
         return isinstance(self.shift, Attack)
+
+    @cached_property
+    def order(self) -> NDArray[np.int64]:
+        """The rows in the order they are run: the longest texts first, so that a batch is hardly padded."""
+        sizes = self.examples.sizes()
+        return np.arange(len(self.examples)) if sizes is None else np.argsort(-sizes, kind="stable")
 
     def batch(self, rows: Sequence[int], model: Any = None) -> Batch:
         """These samples, shifted; an attack needs the model that it is made against."""

@@ -228,7 +228,7 @@ class StepForwards:
             return kept
         planned = self._plan.asked.get(who, {}) if self._plan is not None else {}
         wanted = set(hidden) | planned.get(view, set())
-        if view == CLEAN and who in self._memory and self._memory[who].answers(wanted):
+        if self._held(who, view, wanted):
             self._outputs[who, view] = self._memory[who](self.batch().ids)
             return self._outputs[who, view]
         for name, output in self._run(who, run, view, hidden):

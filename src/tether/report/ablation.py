@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from tether.errors import RequestError
 from tether.evaluation.bootstrap import RESAMPLES
 from tether.evaluation.headline import headline_kind
-from tether.evaluation.metrics import robustness_gap
 from tether.evaluation.statistics import Interval, holm
 from tether.report.measured import Draws, MethodScores, measure
+from tether.report.method_rows import gap_of
 from tether.report.records import Run
 from tether.report.runs import check_comparable
 from tether.report.verdicts import bounds, percent
@@ -134,7 +133,7 @@ def ablation_table(
     others = [m for m in scores if m is not base]
     three = [_three(m) for m in others]
     changes = [[a.minus(b) for a, b in zip(t, _three(base), strict=True)] for t in three]
-    corrected = [holm([_p(row[k]) for row in changes]) for k in range(3)]
+    corrected = [holm([row[k].p_value() for row in changes]) for k in range(3)]
     rows = []
     for i, (m, (inside, shifted, gap), diff) in enumerate(zip(others, three, changes, strict=True)):
         id_change, ood_change, gap_change = (
@@ -174,18 +173,7 @@ def _three(m: MethodScores) -> tuple[Draws, Draws, Draws]:
     """ID, OOD and gap."""
     inside, shifted = m.id(), m.kind(headline_kind(m.keys))
     clean = m.clean.kind(headline_kind(m.keys))  # ID on the examples that were shifted
-    gap = Draws(robustness_gap(clean.value, shifted.value), robustness_gap(clean.draws, shifted.draws))
-    return inside, shifted, gap
-
-
-def _p(d: Draws) -> float:
-    """Two-sided p from the bootstrap's standard error; NaN where the difference is not known."""
-    if not d.interval().known:
-        return float("nan")
-    error = float(np.std(d.draws, ddof=1))
-    if error == 0:
-        return 1.0 if d.value == 0 else 0.0
-    return float(2 * stats.norm.sf(abs(d.value) / error))
+    return inside, shifted, gap_of(clean, shifted)
 
 
 def points(x: Interval) -> str:

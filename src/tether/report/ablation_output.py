@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
-import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from rich.text import Text
 from tether.files import write_text
 from tether.report.ablation import CONTROL, AblationRow, AblationTable, Change, points
 from tether.report.resources import resource
+from tether.report.strict_json import strict_json, unknown
 from tether.report.svg import INK, Drawing, looks
 from tether.report.verdicts import percent
 
@@ -91,7 +90,7 @@ def ablation_csv(table: AblationTable) -> str:
     writer = csv.DictWriter(buffer, names, restval="", lineterminator="\n")
     writer.writeheader()
     for line in (whole, *lines):
-        writer.writerow({k: "" if _unknown(v) else v for k, v in line.items()})
+        writer.writerow({k: "" if unknown(v) else v for k, v in line.items()})
     return buffer.getvalue()
 
 
@@ -101,7 +100,7 @@ def ablation_json(table: AblationTable, command: str) -> str:
     for line, row in zip(raw["rows"], table.rows, strict=True):
         for key in ("id_change", "ood_change", "gap_change"):
             line[key]["inside_noise"] = getattr(row, key).inside_noise
-    return json.dumps(_finite(raw), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+    return strict_json(raw)
 
 
 def ablation_page(table: AblationTable, command: str) -> str:
@@ -163,15 +162,3 @@ def _flat(row: AblationRow) -> dict[str, Any]:
         out |= {key: c.by.value, f"{key}_low": c.by.low, f"{key}_high": c.by.high}
         out |= {f"{key}_p_holm": c.p_holm, f"{key}_inside_noise": c.inside_noise}
     return out
-
-
-def _unknown(value: Any) -> bool:
-    return isinstance(value, float) and not math.isfinite(value)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _finite(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(v) for v in value]
-    return None if _unknown(value) else value

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from tether.evaluation.headline import ID, is_seen
-from tether.evaluation.metrics import Floats, ece
+from tether.evaluation.metrics import Floats, confidence_bins, ece
 from tether.report.comparison import Comparison
 from tether.report.records import Predictions, Run
 from tether.report.svg import INK, Drawing, clip, looks
@@ -48,7 +48,7 @@ def reliability(sets: Sequence[Predictions], smallest: int = _SMALLEST_BIN) -> R
     """
     top = np.concatenate([np.asarray(s.probabilities, dtype=np.float64).max(axis=1) for s in sets])
     hit = np.concatenate([s.correct() for s in sets])
-    which = np.clip(np.ceil(top * BINS).astype(np.int64) - 1, 0, BINS - 1)
+    which = confidence_bins(top, BINS)
     count = np.bincount(which, minlength=BINS).astype(np.float64)
     enough = count >= max(1, smallest)
     mean_top, mean_hit = (

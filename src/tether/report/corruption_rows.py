@@ -20,6 +20,7 @@ from tether.evaluation.corruption_error import (
 from tether.evaluation.headline import ID, SYNTHETIC, is_seen
 from tether.evaluation.statistics import Interval
 from tether.report.measured import MethodScores
+from tether.report.paired import rows_at_home
 from tether.report.records import Run
 
 
@@ -142,6 +143,5 @@ def _clean_error(m: MethodScores, chosen: Mapping[str, Sequence[int]]) -> float:
 def _clean_of_run(run: Run, at: int) -> float:
     clean = next((s for s in run.sets if s.key.evalset == "id_test"), None)
     clean = clean or next(s for s in run.sets if s.key.kind == ID)
-    part = np.isin(clean.ids, run.sets[at].ids)
-    whole = part.sum() == len(run.sets[at].ids)
-    return 1 - float(clean.correct()[part if whole else slice(None)].mean())
+    rows = rows_at_home(run.sets[at], clean)
+    return 1 - float(clean.correct()[slice(None) if rows is None else rows].mean())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import asdict
 
@@ -12,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tether.report.gate import Checked, Limit
+from tether.report.strict_json import finite
 
 
 def print_gate(checked: Sequence[Checked], confident: bool, console: Console) -> None:
@@ -54,6 +54,6 @@ def gate_json(checked: Sequence[Checked], confident: bool) -> str:
     """The judgement as strict JSON."""
     rows = [asdict(c) for c in checked]
     for row in rows:
-        row["measured"] = {k: v if math.isfinite(v) else None for k, v in row["measured"].items()}
+        row["measured"] = finite(row["measured"])
     whole = {"met": all(c.met for c in checked), "confident": confident, "limits": rows}
     return json.dumps(whole, indent=2, allow_nan=False)

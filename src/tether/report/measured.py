@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy import stats
 
 from tether.errors import RequestError
 from tether.evaluation.bootstrap import (
@@ -42,6 +43,18 @@ class Draws:
     def minus(self, other: Draws) -> Draws:
         """The paired difference."""
         return Draws(self.value - other.value, self.draws - other.draws)
+
+    def p_value(self) -> float:
+        """Two-sided p of a difference, from its bootstrap standard error; NaN where it is not known.
+
+        The share of resamples beyond 0 cannot fall below 1/R, which Holm's factor would make useless.
+        """
+        if not self.interval().known:
+            return float("nan")
+        error = float(np.std(self.draws, ddof=1))
+        if error == 0:  # never varies: equal everywhere, or different everywhere
+            return 1.0 if self.value == 0 else 0.0
+        return float(2 * stats.norm.sf(abs(self.value) / error))
 
 
 @dataclass(frozen=True)

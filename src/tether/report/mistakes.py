@@ -10,14 +10,13 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from tether.evaluation.groups import groups_of, judged_groups
+from tether.evaluation.groups import SMALLEST_GROUP, groups_of, judged_groups
 from tether.evaluation.headline import ID, SetKey, is_seen
 from tether.evaluation.metrics import Floats
 from tether.report.comparison import Comparison
 from tether.report.records import Run
 from tether.report.svg import INK, Drawing, clip
 
-SMALLEST_GROUP = 25  # METHODS 1.12: fewer examples do not make a worst group
 LARGEST_MATRIX = 40  # classes; more cannot be read as a picture, and the weakest spots name what matters
 
 Counts = NDArray[np.int64]

@@ -13,6 +13,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from tether.errors import RequestError
+from tether.evaluation.groups import SMALLEST_GROUP
 from tether.evaluation.headline import KINDS, SetKey, is_seen
 from tether.evaluation.headline_metric import score_name, score_title
 from tether.files import write_text
@@ -22,7 +23,7 @@ from tether.report.curves import decisions
 from tether.report.figures import curves_of, figures_of
 from tether.report.folded import corruption_errors, gaps_by_shift, more_costs, more_scores, part_corrupted
 from tether.report.gallery import DISAGREEMENT_BYTES, SAMPLE_BYTES, disagreements_of, examples_of
-from tether.report.mistakes import LARGEST_MATRIX, SMALLEST_GROUP, matrices, weaknesses
+from tether.report.mistakes import LARGEST_MATRIX, matrices, weaknesses
 from tether.report.plots import LINES
 from tether.report.records import Run
 from tether.report.scatter import cost

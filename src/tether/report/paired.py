@@ -58,6 +58,16 @@ class CleanParts:
         return out
 
 
+def rows_at_home(s: Predictions, home: Predictions) -> Array | None:
+    """The rows of `home` that hold the examples of `s`, in its order; None unless it has all of them."""
+    if not len(home.ids):
+        return None
+    rows = np.searchsorted(home.ids, s.ids)  # both are in order of their ids
+    rows[rows == len(home.ids)] = 0
+    same = np.array_equal(home.ids[rows], s.ids) and np.array_equal(home.labels[rows], s.labels)
+    return rows if same else None
+
+
 def clean_parts(sets: Sequence[Predictions]) -> CleanParts:
     """Find the parts; examples are the same where id and label are.
 
@@ -76,8 +86,7 @@ def clean_parts(sets: Sequence[Predictions]) -> CleanParts:
     for i, s in enumerate(sets):
         if s.key.kind not in (SYNTHETIC, ADVERSARIAL) or not 0 < len(s.ids) < len(home.ids):
             continue
-        rows = np.searchsorted(home.ids, s.ids)  # both are in order of their ids
-        rows[rows == len(home.ids)] = 0
-        if np.array_equal(home.ids[rows], s.ids) and np.array_equal(home.labels[rows], s.labels):
+        rows = rows_at_home(s, home)
+        if rows is not None:
             part_of[i] = found.setdefault(s.ids.tobytes(), (len(found), rows))[0]
     return CleanParts(keys, int(homes[0]), tuple(rows for _, rows in found.values()), part_of)

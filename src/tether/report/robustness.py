@@ -13,6 +13,7 @@ from tether.evaluation.bootstrap import bootstrap_gap
 from tether.evaluation.headline import ADVERSARIAL, ID, NATURAL, SYNTHETIC, SetKey, id_weights, kind_weights
 from tether.evaluation.metrics import robustness_gap
 from tether.evaluation.statistics import Interval, wilson
+from tether.report.paired import rows_at_home
 from tether.report.records import Predictions, Run
 
 
@@ -132,8 +133,8 @@ def _row(run: Run) -> ModelRow:
 def _cell(found: Predictions, home: Predictions) -> Cell:
     hits = found.correct()
     at_home = home.correct()
-    if found.key.kind in (SYNTHETIC, ADVERSARIAL) and np.isin(found.ids, home.ids).all():
-        at_home = at_home[np.searchsorted(home.ids, found.ids)]  # both are in order of their ids
+    if found.key.kind in (SYNTHETIC, ADVERSARIAL) and (rows := rows_at_home(found, home)) is not None:
+        at_home = at_home[rows]
     return Cell(found.key, wilson(int(hits.sum()), len(hits)), float(at_home.mean()), len(hits))
 
 

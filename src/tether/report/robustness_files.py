@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from tether.evaluation.statistics import Interval
 from tether.files import write_json, write_text
 from tether.report.robustness import Mean, RobustnessTable
 from tether.report.robustness_plot import write_figure
+from tether.report.strict_json import finite
 from tether.report.tables import number
 
 NAME = "robustness"  # of the files: .csv, .json, .md, .svg, .png
@@ -59,22 +61,22 @@ def robustness_csv(table: RobustnessTable) -> str:
 
 def robustness_json(table: RobustnessTable) -> list[dict[str, Any]]:
     """One object a model; what is not known is null."""
-    return [
+    found: list[dict[str, Any]] = [
         {
             "model": row.name,
             "parameters": None if math.isnan(row.parameters) else int(row.parameters),
-            "id_accuracy": _interval(row.id_accuracy),
+            "id_accuracy": asdict(row.id_accuracy),
             "means": {k: _mean(v) for k, v in row.means.items()},
-            "natural_gaps": {name: _interval(gap) for name, gap in row.domains.items()},
+            "natural_gaps": {name: asdict(gap) for name, gap in row.domains.items()},
             "severities": {str(k): _mean(v) for k, v in row.severities.items()},
             "sets": [
                 {
                     "evalset": c.key.evalset,
                     "kind": c.key.kind,
                     "severity": c.key.severity,
-                    "accuracy": _interval(c.accuracy),
+                    "accuracy": asdict(c.accuracy),
                     "id_accuracy": c.home,
-                    "gap": _known(c.gap),
+                    "gap": c.gap,
                     "n": c.n,
                 }
                 for c in row.cells
@@ -82,6 +84,8 @@ def robustness_json(table: RobustnessTable) -> list[dict[str, Any]]:
         }
         for row in table.rows
     ]
+    known: list[dict[str, Any]] = finite(found)
+    return known
 
 
 def columns(table: RobustnessTable) -> list[str]:
@@ -135,17 +139,9 @@ def _with_gap(accuracy: float, gap: Interval, interval: bool) -> str:
     return f"{_percent(accuracy)} ({_percent(gap.value)}{said})"
 
 
-def _mean(x: Mean) -> dict[str, float | None]:
-    return {"accuracy": _known(x.accuracy), "id_accuracy": _known(x.home), "gap": _known(x.gap)}
+def _mean(x: Mean) -> dict[str, float]:
+    return {"accuracy": x.accuracy, "id_accuracy": x.home, "gap": x.gap}
 
 
 def _percent(x: float) -> str:
     return "n/a" if math.isnan(x) else f"{100 * x:z.1f}"  # no "-0.0"
-
-
-def _known(x: float) -> float | None:
-    return x if math.isfinite(x) else None
-
-
-def _interval(x: Interval) -> dict[str, float | None]:
-    return {"value": _known(x.value), "low": _known(x.low), "high": _known(x.high)}

@@ -7,9 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-import numpy as np
-from scipy import stats
-
 from tether.evaluation.headline import ID, SetKey, is_seen
 from tether.evaluation.statistics import UNKNOWN, Interval, holm
 from tether.report.measured import Draws, MethodScores
@@ -100,13 +97,8 @@ def _clean(m: MethodScores, i: int) -> Draws:
 
 
 def _p_value(m: MethodScores, base: MethodScores, name: str) -> float:
-    """Two-sided p of the paired difference, from its bootstrap standard error.
-
-    The share of resamples beyond 0 cannot fall below 1/R, which Holm's factor would make useless.
-    """
+    """Two-sided p of the paired difference on one set, its severities averaged."""
     mine = [i for i, k in enumerate(m.keys) if k.evalset == name]
-    difference = float((m.points - base.points)[mine].mean())
-    error = float(np.std((m.draws - base.draws)[:, mine].mean(axis=1), ddof=1))
-    if error == 0:  # never varies: equal everywhere, or different everywhere
-        return 1.0 if difference == 0 else 0.0
-    return float(2 * stats.norm.sf(abs(difference) / error))
+    return Draws(
+        float((m.points - base.points)[mine].mean()), (m.draws - base.draws)[:, mine].mean(axis=1)
+    ).p_value()

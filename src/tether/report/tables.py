@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, fields
@@ -16,6 +15,7 @@ from rich.text import Text
 
 from tether.evaluation.statistics import Interval
 from tether.report.comparison import Comparison, Row
+from tether.report.strict_json import strict_json, unknown
 from tether.report.verdicts import bounds, percent
 
 
@@ -176,7 +176,7 @@ def comparison_csv(comparison: Comparison) -> str:
 
 def comparison_json(comparison: Comparison) -> str:
     """Everything in the comparison as strict JSON; what is not known is null."""
-    return json.dumps(_finite(asdict(comparison)), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+    return strict_json(asdict(comparison))
 
 
 def _shifted(comparison: Comparison) -> str:
@@ -218,12 +218,4 @@ def _flat(row: Row) -> dict[str, Any]:
             out |= {f.name: value.value, f"{f.name}_low": value.low, f"{f.name}_high": value.high}
         else:
             out[f.name] = " ".join(map(str, value)) if isinstance(value, tuple) else value
-    return {k: "" if isinstance(v, float) and not math.isfinite(v) else v for k, v in out.items()}
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _finite(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(v) for v in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    return {k: "" if unknown(v) else v for k, v in out.items()}

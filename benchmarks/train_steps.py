@@ -1,0 +1,56 @@
+"""Train a few steps in a process of its own and print what they cost: the other benchmarks call it.
+
+    python benchmarks/train_steps.py PRESET FOLDER SAMPLES [key=value ...]
+
+SAMPLES of the training set are used, or "all". Prints {"step": median seconds, "peak": bytes, "weights":
+bytes of all parameters that the process holds, each storage counted once}.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from tether import methods
+from tether.config import load_config
+from tether.making import making
+from tether.scene import ingredients, start, suite_of
+from tether.supply import ready, supplies_of
+from tether.teachers import bind, prepare
+from tether.training import fit
+
+
+def main() -> None:
+    preset, out, samples, *overrides = sys.argv[1:]
+    config = load_config(preset, overrides)
+    data, engine, loaded = ingredients(config)
+    if samples != "all":
+        few = data.train.subset(range(int(samples)))
+        data = replace(data, train=few, fingerprint=f"{data.fingerprint}-{samples}")
+    supplies = supplies_of(config, data, engine, loaded)
+    method = ready(methods.build(config.method.name, config.method.options), data, supplies)
+    suite = suite_of(config, data, supplies)
+    prepared = prepare(method, making(config, data, engine, loaded, suite, supplies), data.classes)
+    student = start(method.start, loaded, data, config.seed, engine)
+    groups = method.tuning.apply(student)
+    student.to(engine.device)
+    teachers = {n: t.run for n, t in bind(method, student, prepared).items()}
+    held = {
+        p.untyped_storage().data_ptr(): p.untyped_storage().nbytes()
+        for p in gc.get_objects()
+        if isinstance(p, torch.nn.Parameter)
+    }
+    fitted = fit(
+        student, method, groups, data.train, teachers, config.train, engine, 0, Path(out), "bench", "steps"
+    )
+    found = {"step": fitted.step_seconds, "peak": fitted.peak_memory_bytes, "weights": sum(held.values())}
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
