@@ -20,6 +20,7 @@ from tether.objective import activation, ce, features, kd, robust
 from tether.objective.forwards import CLEAN, Plan, teacher_key
 from tether.teachers.initial import initial_teacher
 from tether.training import Engine, TrainConfig, fit, frozen_runner
+from tether.training.kept import keep
 from tether.training.recall import recalled
 from tiny import ListExamples, darker, fixed, tiny_batch, tiny_bert, tiny_model
 
@@ -103,11 +104,11 @@ def test_recalling_changes_no_loss_and_no_weight(kind: str, tmp_path: Path) -> N
     assert (run, rerun) == (16 + 160, 16 + 40)
 
 
-def filled(budget: int, steps: int = 100, hidden=(0, 1)):
+def filled(budget: int, hidden=(0, 1)):
     model = tiny_model()
     examples = ListExamples(tiny_batch(40))
     plan = Plan({teacher_key("t"): {CLEAN: set(hidden)}})
-    found = recalled(plan, {"t": frozen_runner(model)}, examples, Engine("fp32"), budget, steps, 16)
+    found = recalled(plan, {"t": frozen_runner(model)}, examples, Engine("fp32"), budget)
     return model, examples, found
 
 
@@ -142,6 +143,13 @@ def test_a_small_budget_leaves_out_the_blocks_and_a_smaller_one_everything() -> 
 
 
 def test_a_run_of_less_than_two_epochs_fills_nothing() -> None:
-    assert filled(2**20, steps=4)[2] == {}
+    model, examples = tiny_model(), ListExamples(tiny_batch(40))
+    plan = Plan({teacher_key("t"): {CLEAN: {0}}})
+
+    def kept(steps: int, cache_mb: int = 1):
+        recipe = TrainConfig(steps=steps, batch_size=16, cache_mb=cache_mb)
+        return keep(plan, model, {"t": frozen_runner(model)}, examples, recipe, Engine("fp32")).teachers
+
     assert np.ceil(2 * 40 / 16) == 5
-    assert filled(2**20, steps=5)[2]
+    assert (kept(4), kept(5, 0)) == ({}, {})
+    assert list(kept(5)) == ["t"]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from tether import tune
 from tether.methods.method import Method
+from tether.methods.student import HeadStart
 from tether.objective import ce
 from tether.shifts import Spec, several
 
@@ -19,6 +20,8 @@ def aug_ce(
     views: int = 1,
     severities: tuple[int, ...] = (1, 2, 3),
     variant: tune.Variant = "lora",
+    start: HeadStart = "probe",
+    shifted_fraction: float = 1.0,
 ) -> Method:
     """The student of RDFT, its shifted views, and ordinary cross-entropy on both (METHODS 1.4).
 
@@ -30,10 +33,14 @@ def aug_ce(
         views: V, shifted views of each sample, whose cross-entropy is averaged.
         severities: 0 to 5, drawn per sample and view.
         variant: of the adapters (see `tune.lora`).
+        start: the student's head at step 0: the "probe", or "random", which leaves the network more to learn
+            where the probe fits the training set already (docs/methods).
+        shifted_fraction: the chance of each sample to be shifted in a step, as RDFT's.
     """
-    shifted = several(views, shifts, severities)
+    shifted = several(views, shifts, severities, fraction=shifted_fraction)
     return Method(
         tuning=tune.lora(rank, lora_alpha, variant=variant) if tuning == "lora" else tune.full(),
         terms=(ce(), ce(weight, view=tuple(shifted), name="ce_shifted")),
         views=shifted,
+        start=start,
     )

@@ -109,7 +109,7 @@ class Method:
 
     Raises:
         RequestError: a term needs labels on a view whose shifts all take the label away; a finish that
-            interpolates a tuning that lies on no line (see `Tuning.curved`).
+            interpolates a tuning that lies on no line (see `Tuning.curved`), or goes back to a random head.
 
     Example:
         >>> from tether.objective import ce
@@ -145,6 +145,11 @@ class Method:
             raise RequestError(
                 f"method: merging interpolates weights, and those of {self.tuning.name} cannot be: "
                 f"{self.tuning.curved}; leave merging out (mu null), or train everything or plain LoRA"
+            )
+        if self.finish.interpolates and self.start == "random":
+            raise RequestError(
+                "method: merging goes back to the initial head, and this one starts at random; leave merging "
+                "out (mu null), or let the head start from the probe (start probe)"
             )
         for term in self.terms:
             for name in term.needs_label if term.weight != 0 else ():

@@ -6,8 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from tether.finish import keep, merge
-from tether.methods.method import Initial, Method, TeacherSource
-from tether.methods.student import HeadMode, Student, Targets, student_tuning
+from tether.methods.method import Method, TeacherSource
+from tether.methods.student import (
+    HeadMode,
+    HeadStart,
+    Student,
+    Targets,
+    initial_source,
+    student_tuning,
+)
 from tether.methods.teaching import Head, Reference, robust_lesson, steering, task_source
 from tether.objective import activation, ce, features, kd
 from tether.objective.divergences import Direction
@@ -77,6 +84,7 @@ def rdft(
     head_mode: HeadMode = "trainable",
     variant: Variant = "lora",
     shifted_fraction: float = 1.0,
+    start: HeadStart = "probe",
 ) -> Method:
     """L_task(x) + l1 L_robust(x~) + l2 L_feature(x) + l3 L_RAR(x, x~), then merging (METHODS 1.7).
 
@@ -132,13 +140,15 @@ def rdft(
         variant: of the student's adapters (see `tune.lora`); "dora" and "pissa" cannot merge: mu null.
         shifted_fraction: the chance of each sample to be shifted in a step; L_robust stays what it is on
             average, and costs so much less.
+        start: the student's head at step 0: the "probe", or "random", which leaves the network more to learn
+            where the probe fits the training set already (docs/methods); it cannot merge: mu null.
     """
     shifted = several(views, shifts, severities, fraction=shifted_fraction)
     lesson, masked = robust_lesson(
         teacher_head, shifted, target, robust_weight, robust_temperature, kd_direction, confidence_weight,
         anchors, anchor_temperature, student,
     )  # fmt: skip
-    teachers: dict[str, TeacherSource] = {"initial": Initial()}
+    teachers: dict[str, TeacherSource] = {"initial": initial_source(start)}
     terms = [ce(alpha), kd("task", 1.0 - alpha, task_temperature, kd_direction, name="kd_task")]
     if alpha < 1.0:
         teachers["task"] = task_source(
@@ -170,4 +180,5 @@ def rdft(
         controller=control,
         reference=reference,
         layers=layers,
+        start=start,
     )

@@ -33,6 +33,7 @@ def three_head(
     selection: Rule = "floored",
     passes: int = 10,
     uncertainty: Uncertainty = "mean",
+    shifted_fraction: float = 1.0,
 ) -> Method:
     """Clean, combined and unclean head; dropout passes choose who speaks (document 003, eq. 3-6; METHODS 4).
 
@@ -62,6 +63,8 @@ def three_head(
             reads the labels: evaluation only.
         passes: S, at least 2.
         uncertainty: "mean" standard deviation over classes, or "top1".
+        shifted_fraction: the chance of each sample to be augmented in a step; L_aug stays what it is on
+            average, and costs so much less.
     """
     if dropout == 0:
         raise RequestError(
@@ -85,7 +88,7 @@ def three_head(
             *taught(UNCLEAN, "shifted", STN, "unclean"),
             *taught(COMBINED, "shifted", STN, "combined_shifted"),
         ),
-        views=several(1, shifts, severities, usual=AUGMENTED),
+        views=several(1, shifts, severities, usual=AUGMENTED, fraction=shifted_fraction),
         teachers={STN: robust} | ({ORIG: Initial()} if on_clean == ORIG else {}),
         predict=select_head(selection, passes, uncertainty),
     )

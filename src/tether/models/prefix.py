@@ -1,4 +1,4 @@
-"""Run the first blocks of a network once, and only what comes after them again."""
+"""Run the first blocks of a network once, or not at all, and only what comes after them again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tether.models.backbone import Backbone
 
 
 @contextlib.contextmanager
-def once(backbone: Backbone, count: int, keep: Sequence[int] = ()) -> Iterator[None]:
+def once(backbone: Backbone, count: int, keep: Sequence[int] = (), given: Any = None) -> Iterator[None]:
     """Inside, the first `encode` runs whole, and every later one starts after block `count`.
 
     All passes inside must be of the same batch. Later ones do not run the first `count` blocks: these hand on
@@ -26,6 +26,7 @@ def once(backbone: Backbone, count: int, keep: Sequence[int] = ()) -> Iterator[N
         backbone: any; only its `blocks()` are touched, and given back as they were.
         count: k, blocks of the prefix; 0 repeats everything.
         keep: blocks of the prefix whose own outputs later passes must show as hidden states.
+        given: what block `count - 1` gives for this batch, known from before; then no pass runs the prefix.
 
     A network that carries something past its blocks (a skip connection from block 2 to block 9) cannot be cut
     like this; `cuts` says whether one can.
@@ -39,7 +40,7 @@ def once(backbone: Backbone, count: int, keep: Sequence[int] = ()) -> Iterator[N
         return
     blocks = list(backbone.blocks()[:count])
     last = count - 1
-    kept: dict[int, Any] = {}
+    kept: dict[int, Any] = {} if given is None else {last: given}
 
     def instead(original: Callable[..., Any]) -> Callable[..., Any]:
         return lambda *args, **kwargs: kept[last] if last in kept else original(*args, **kwargs)
@@ -79,3 +80,18 @@ def cuts(backbone: Backbone, row: Batch, count: int) -> bool:
             backbone.encode(row)
             again = backbone.encode(row).features
     return torch.allclose(whole, again, rtol=1e-3, atol=1e-5)
+
+
+def gives_tuple(backbone: Backbone, row: Batch, block: int) -> bool:
+    """Whether a block gives its output as the first of a tuple, as some libraries' layers do."""
+    found: list[bool] = []
+
+    def look(_module: nn.Module, _args: Any, output: Any) -> None:
+        found.append(isinstance(output, tuple))
+
+    handle = backbone.blocks()[block].register_forward_hook(look)
+    try:
+        backbone.encode(row)
+    finally:
+        handle.remove()
+    return found[0]

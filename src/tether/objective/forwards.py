@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -133,6 +134,18 @@ class Memory(Protocol):
         ...
 
 
+class Prefix(Protocol):
+    """The student's frozen blocks on clean samples, held from before."""
+
+    def answers(self, hidden: Collection[int]) -> bool:
+        """Whether a forward that leaves them out can show these blocks."""
+        ...
+
+    def __call__(self, ids: Tensor) -> AbstractContextManager[None]:
+        """Inside, the student's forwards of these samples leave them out."""
+        ...
+
+
 class StepForwards:
     """The forwards of one (micro-)batch.
 
@@ -148,6 +161,7 @@ class StepForwards:
             is a wrapper that synchronises gradients, which a view's own forwards must not pass through.
         start: the trained parameters at step 0, for terms of "weights"; None when there is no such term.
         memory: teacher name -> its outputs on clean samples; those are then recalled, not run.
+        prefix: the student's frozen blocks on clean samples, which then need not run.
     """
 
     def __init__(
@@ -162,6 +176,7 @@ class StepForwards:
         model: Any = None,
         start: Mapping[str, Tensor] | None = None,
         memory: Mapping[str, Memory] | None = None,
+        prefix: Prefix | None = None,
     ) -> None:
         self._batches: dict[str, Batch] = {CLEAN: batch}
         self._views = views
@@ -173,6 +188,7 @@ class StepForwards:
         self._plan = plan
         self._start = start
         self._memory = {teacher_key(name): m for name, m in (memory or {}).items()}
+        self._prefix = prefix
         self._outputs: dict[tuple[str, str], Output] = {}
         self.traced = Plan()
 
@@ -228,8 +244,12 @@ class StepForwards:
             return kept
         planned = self._plan.asked.get(who, {}) if self._plan is not None else {}
         wanted = set(hidden) | planned.get(view, set())
-        if self._held(who, view, wanted):
+        if self._recalls(who, view, wanted):
             self._outputs[who, view] = self._memory[who](self.batch().ids)
+            return self._outputs[who, view]
+        if self._prefix is not None and self._resumes(who, view, wanted):
+            with self._prefix(self.batch().ids):
+                self._outputs[who, view] = run(self.batch(), sorted(wanted))
             return self._outputs[who, view]
         for name, output in self._run(who, run, view, hidden):
             self._outputs[who, name] = output
@@ -238,7 +258,7 @@ class StepForwards:
     def _run(self, who: str, run: Runner, view: str, hidden: Sequence[int]) -> Sequence[tuple[str, Output]]:
         """Run one view, or with a plan every planned view of this model in one pass."""
         planned = self._plan.asked.get(who, {}) if self._plan is not None else {}
-        views = [v for v in planned if v == view or not self._held(who, v, planned[v])]
+        views = [v for v in planned if v == view or not self._apart(who, v, planned[v])]
         views = views if view in planned else [view]
         batches = [self.batch(v) for v in views]
         first = batches[0]
@@ -250,6 +270,13 @@ class StepForwards:
         starts = [sum(sizes[:i]) for i in range(len(sizes))]
         return [(v, output.rows(s, s + n)) for v, s, n in zip(views, starts, sizes, strict=True)]
 
-    def _held(self, who: str, view: str, hidden: Collection[int]) -> bool:
-        """Whether this output need not be run: it is there, or can be recalled."""
+    def _apart(self, who: str, view: str, hidden: Collection[int]) -> bool:
+        """Whether this output is had more cheaply than in the common pass."""
+        return self._recalls(who, view, hidden) or self._resumes(who, view, hidden)
+
+    def _recalls(self, who: str, view: str, hidden: Collection[int]) -> bool:
         return view == CLEAN and who in self._memory and self._memory[who].answers(hidden)
+
+    def _resumes(self, who: str, view: str, hidden: Collection[int]) -> bool:
+        mine = view == CLEAN and who == STUDENT
+        return mine and self._prefix is not None and self._prefix.answers(hidden)

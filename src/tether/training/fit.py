@@ -25,9 +25,9 @@ from tether.shifts import Draws
 from tether.training import checkpoint, log
 from tether.training.checkpoint import Progressed
 from tether.training.device import Engine
+from tether.training.kept import Kept, keep
 from tether.training.memory import peak_bytes, reset_peak
 from tether.training.order import Order
-from tether.training.recall import Recalled, recalled
 from tether.training.recipe import TrainConfig
 from tether.training.stop import stop_on_signal
 from tether.training.watch import Watch
@@ -126,7 +126,7 @@ def fit(
     order = Order(len(examples), recipe.batch_size, seed, sizes)
     durations: list[float] = []
     plan: Plan | None = None
-    memory: dict[str, Recalled] = {}
+    kept = Kept()
     every = max(1, total // LOGGED_ROWS)
     limit = recipe.max_seconds
     out_of_time = limit is not None and last < total and spent >= limit
@@ -139,9 +139,7 @@ def fit(
             micro = _split(batch, recipe.accumulate)
             if plan is None:
                 plan = _trace(micro[0], method, student, teachers, model, Draws(seed, step), taps, began_at)
-                memory = recalled(
-                    plan, teachers, examples, engine, recipe.cache_mb * 2**20, total, recipe.batch_size
-                )
+                kept = keep(plan, model, teachers, examples, recipe, engine)
             torch.manual_seed(_step_seed(seed, step))
             factor = recipe.factor(step, total, tail)
             for group in optimizer.param_groups:
@@ -151,7 +149,7 @@ def fit(
             for part in micro:
                 forwards = StepForwards(
                     part, method.views, student, teachers, Draws(seed, step), taps, plan, model, began_at,
-                    memory,
+                    kept.teachers, kept.prefix,
                 )  # fmt: skip
                 share = len(part) / len(batch)
                 with engine.autocast():

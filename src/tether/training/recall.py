@@ -18,7 +18,6 @@ from tether.progress import bar
 from tether.training.device import Engine
 
 CHUNK = 64  # samples a pass while filling
-EPOCHS = 2  # with fewer, filling costs what it saves
 _HALF = 3e4  # beyond it float16 runs out
 
 
@@ -35,12 +34,14 @@ class Recalled:
         small: logits by head, features and trust, as an Output of N rows without blocks.
         blocks: block -> outputs, (N, ...), or one (T_i, D) a sample where T varies.
         lengths: T_i of texts; None where all are alike.
+        size: bytes of memory.
     """
 
     place: Mapping[int, int]
     small: Output
     blocks: Mapping[int, Tensor | list[Tensor]]
     lengths: Tensor | None
+    size: float = 0.0
 
     def answers(self, hidden: Collection[int]) -> bool:
         """Whether these blocks are held."""
@@ -73,13 +74,7 @@ class Recalled:
 
 
 def recalled(
-    plan: Plan,
-    teachers: Mapping[str, Runner],
-    examples: Examples,
-    engine: Engine,
-    budget: int,
-    steps: int,
-    batch_size: int,
+    plan: Plan, teachers: Mapping[str, Runner], examples: Examples, engine: Engine, budget: float
 ) -> dict[str, Recalled]:
     """What can be recalled of each teacher that the terms ask about clean samples.
 
@@ -88,33 +83,46 @@ def recalled(
         examples: the training set.
         budget: bytes for all of it; where it is short, blocks are held in half precision, then left out, then
             whole teachers.
-        steps: of the run; too short a run is not worth filling.
     """
     found: dict[str, Recalled] = {}
-    if budget <= 0 or steps * batch_size < EPOCHS * len(examples):
-        return found
-    left = float(budget)
     for name, run in teachers.items():
         asked = plan.asked.get(teacher_key(name), {})
         if CLEAN not in asked:
             continue
-        made = _fill(name, run, sorted(asked[CLEAN]), examples, engine, left)
+        made = fill(f"{name} teacher", run, sorted(asked[CLEAN]), examples, engine, budget)
         if made is not None:
-            found[name], spent = made
-            left -= spent
+            found[name] = made
+            budget -= made.size
     return found
 
 
-def _fill(
-    name: str, run: Runner, hidden: Sequence[int], examples: Examples, engine: Engine, budget: float
-) -> tuple[Recalled, float] | None:
+def fill(
+    label: str,
+    run: Runner,
+    hidden: Sequence[int],
+    examples: Examples,
+    engine: Engine,
+    budget: float,
+    halves: bool = True,
+) -> Recalled | None:
+    """Run every sample once and hold what came out, as far as the budget goes.
+
+    Args:
+        label: whose outputs, for the progress bar.
+        hidden: blocks.
+        budget: bytes.
+        halves: whether block outputs may be held in half precision where they do not fit otherwise.
+
+    Returns:
+        The outputs; None if not even those without blocks fit.
+    """
     sizes = examples.sizes()
     order = np.arange(len(examples)) if sizes is None else np.argsort(-sizes, kind="stable")
     smalls: list[Output] = []
     blocks: dict[int, list[Tensor]] = {}
     lengths: list[Tensor] = []
     spent, half = 0.0, False
-    with bar(f"{name} teacher on clean samples", len(order)) as progress:
+    with bar(f"{label} on clean samples", len(order)) as progress:
         for start in range(0, len(order), CHUNK):
             rows = order[start : start + CHUNK]
             batch = examples.batch(rows.tolist()).to(engine.device)
@@ -127,7 +135,8 @@ def _fill(
                 if small > budget:
                     return None
                 half = small + large > budget
-                if (half and (small + large / 2 > budget or _largest(out) > _HALF)) or not _prefix(out.mask):
+                fits = not half or (halves and small + large / 2 <= budget and _largest(out) <= _HALF)
+                if not fits or not _prefix(out.mask):
                     hidden, out = [], Output(out.features, out.logits, {}, None, out.trust)
                 spent = small + (large / 2 if half else large) * bool(hidden)
             smalls.append(_on_host(out))
@@ -137,13 +146,11 @@ def _fill(
                 blocks.setdefault(block, []).extend(_rows(out, block, half))
             progress.advance(len(rows))
     ids = examples.ids[order].tolist()
-    return (
-        Recalled(
-            {int(i): row for row, i in enumerate(ids)},
-            _joined(smalls),
-            {b: held if lengths else torch.stack(held) for b, held in blocks.items()},
-            torch.cat(lengths) if lengths else None,
-        ),
+    return Recalled(
+        {int(i): row for row, i in enumerate(ids)},
+        _joined(smalls),
+        {b: held if lengths else torch.stack(held) for b, held in blocks.items()},
+        torch.cat(lengths) if lengths else None,
         spent,
     )
 
