@@ -13,13 +13,13 @@ import json
 import statistics
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
+
+from clock import Clock
 
 from tether.config import load_config
 from tether.data.examples import Examples
@@ -32,30 +32,6 @@ from tether.scene import ingredients, start, suite_of
 from tether.supply import supplies_of
 
 PARTS = ("reading", "shifting", "model", "metrics", "writing")
-
-
-class Clock:
-    """Seconds by part; what runs inside another part is taken off that one."""
-
-    def __init__(self) -> None:
-        self.seconds: Counter[str] = Counter()
-        self._inside: list[float] = []
-
-    def timed(self, part: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The function, its seconds counted as this part."""
-
-        def run(*given: Any, **named: Any) -> Any:
-            self._inside.append(0.0)
-            began = time.perf_counter()
-            try:
-                return function(*given, **named)
-            finally:
-                spent = time.perf_counter() - began
-                self.seconds[part] += spent - self._inside.pop()
-                if self._inside:
-                    self._inside[-1] += spent
-
-        return run
 
 
 def once(preset: dict[str, Any], clock: Clock | None) -> float:

@@ -25,8 +25,8 @@ from tether.teachers import bind, prepare
 from tether.training import fit
 
 
-def main() -> None:
-    preset, out, samples, *overrides = sys.argv[1:]
+def fitted_steps(preset: str, out: Path, samples: str, overrides: list[str]) -> dict[str, float]:
+    """Train as the run would, on some of the samples, and say what it cost."""
     config = load_config(preset, overrides)
     data, engine, loaded = ingredients(config)
     if samples != "all":
@@ -46,10 +46,14 @@ def main() -> None:
         if isinstance(p, torch.nn.Parameter)
     }
     fitted = fit(
-        student, method, groups, data.train, teachers, config.train, engine, 0, Path(out), "bench", "steps"
+        student, method, groups, data.train, teachers, config.train, engine, 0, out, "bench", "steps"
     )
-    found = {"step": fitted.step_seconds, "peak": fitted.peak_memory_bytes, "weights": sum(held.values())}
-    print(json.dumps(found))
+    return {"step": fitted.step_seconds, "peak": fitted.peak_memory_bytes, "weights": sum(held.values())}
+
+
+def main() -> None:
+    preset, out, samples, *overrides = sys.argv[1:]
+    print(json.dumps(fitted_steps(preset, Path(out), samples, overrides)))
 
 
 if __name__ == "__main__":

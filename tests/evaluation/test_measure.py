@@ -20,11 +20,11 @@ import pytest
 import torch
 
 from tether.batch import Batch
+from tether.data.ahead import ahead
 from tether.errors import RequestError
 from tether.evaluation import measure as room
 from tether.evaluation.kept import FOLDER, Kept, Part
 from tether.evaluation.measure import measure
-from tether.evaluation.predict import ahead
 from tether.evaluation.suite import EvalSet
 from tether.methods import softmax_main
 from tether.models.model import Model

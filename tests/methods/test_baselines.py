@@ -19,7 +19,7 @@ from tether.shifts import Draws
 from tether.teachers import Making, Teacher, bind
 from tether.teachers.trained import key
 from tether.training import Engine, TrainConfig, fit, frozen_runner
-from tether.training.fit import make_optimizer
+from tether.training.optimizer import make_optimizer
 from tiny import ListExamples, darker, tiny_batch, tiny_model
 
 

@@ -15,13 +15,13 @@ from tether.objective import (
     Term,
     activation,
     ce,
-    check_finite,
     cross_entropy,
     distillation,
     evaluate_terms,
     features,
     gate,
     kd,
+    numbers,
     robust,
 )
 from tether.shifts import Draws
@@ -186,11 +186,12 @@ def test_a_non_finite_term_is_named_with_its_step() -> None:
     broken = Term("broken", lambda f: f.student().features.sum() * float("nan"), of="batch")
     total = evaluate_terms((ce(), broken), forwards(tiny_model(), {}))
     with pytest.raises(RequestError, match=r"step 7: term broken gave nan.*Lower train.lr"):
-        check_finite(total, step=7)
+        numbers(total, step=7)
 
 
 def test_a_finite_loss_passes() -> None:
-    check_finite(evaluate_terms((ce(),), forwards(tiny_model(), {})), step=0)
+    fine = evaluate_terms((ce(),), forwards(tiny_model(), {}))
+    assert numbers(fine, step=0) == (fine.loss.item(), {"ce": fine.values["ce"].item()})
 
 
 def test_all_weights_zero_is_an_error_not_a_zero_loss() -> None:

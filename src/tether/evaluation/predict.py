@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from tether.batch import Batch
 from tether.data import Examples, project
+from tether.data.ahead import ahead
 from tether.evaluation.calibration import fit_temperature
 from tether.evaluation.headline import ID
 from tether.evaluation.suite import EvalSet
@@ -49,18 +49,6 @@ def batches(evalset: EvalSet, batch_size: int, model: Model | None = None) -> It
     rows = evalset.order
     for start in range(0, len(rows), batch_size):
         yield evalset.batch(rows[start : start + batch_size].tolist(), model)
-
-
-def ahead(source: Iterator[Batch]) -> Iterator[Batch]:
-    """The same batches; the next one is read and shifted in a thread while the caller uses this one.
-
-    Draws belong to samples, so nothing depends on which thread makes a batch, or when.
-    """
-    with ThreadPoolExecutor(1, "tether-batches") as thread:
-        coming = thread.submit(next, source, None)
-        while (batch := coming.result()) is not None:
-            coming = thread.submit(next, source, None)
-            yield batch
 
 
 def predict_batches(

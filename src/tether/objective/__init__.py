@@ -11,7 +11,7 @@ from tether.objective.robustness import gate, robust
 from tether.objective.soft_labels import self_distilled
 from tether.objective.start import near_start, small_head
 from tether.objective.terms import Term, activation, ce, features, jsd, kd
-from tether.objective.total import Total, check_finite, evaluate_terms
+from tether.objective.total import Total, evaluate_terms, numbers
 
 __all__ = [
     "CLEAN",
@@ -25,7 +25,6 @@ __all__ = [
     "act_l2",
     "activation",
     "ce",
-    "check_finite",
     "consistency",
     "contrastive",
     "cross_entropy",
@@ -41,6 +40,7 @@ __all__ = [
     "kl",
     "near_start",
     "nmse",
+    "numbers",
     "rar",
     "robust",
     "self_distilled",

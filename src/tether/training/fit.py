@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from tether.batch import Batch, Output
+from tether.batch import Batch
 from tether.data import Examples
+from tether.data.ahead import ahead
 from tether.errors import Interrupted, RequestError
 from tether.finish import Judge, trained_state
 from tether.methods import Method
-from tether.models.backbone import Rate, tapped
+from tether.models.backbone import tapped
 from tether.models.model import Model
-from tether.objective import Plan, Runner, StepForwards, check_finite, evaluate_terms
+from tether.objective import Plan, Runner, StepForwards, evaluate_terms, numbers
 from tether.progress import bar, say
 from tether.shifts import Draws
 from tether.training import checkpoint, log
@@ -27,6 +27,7 @@ from tether.training.checkpoint import Progressed
 from tether.training.device import Engine
 from tether.training.kept import Kept, keep
 from tether.training.memory import peak_bytes, reset_peak
+from tether.training.optimizer import make_optimizer, rates
 from tether.training.order import Order
 from tether.training.recipe import TrainConfig
 from tether.training.stop import stop_on_signal
@@ -130,12 +131,13 @@ def fit(
     every = max(1, total // LOGGED_ROWS)
     limit = recipe.max_seconds
     out_of_time = limit is not None and last < total and spent >= limit
+    clean = ahead(examples.batch(engine.share(order.rows(step))) for step in range(start, last))
     began = time.monotonic()
     with stop_on_signal() as stop, bar(label, total) as progress:
         progress.advance(start)
         for step in range(start, last):
             tick = time.monotonic()
-            batch = examples.batch(engine.share(order.rows(step))).to(engine.device)
+            batch = next(clean).to(engine.device)
             micro = _split(batch, recipe.accumulate)
             if plan is None:
                 plan = _trace(micro[0], method, student, teachers, model, Draws(seed, step), taps, began_at)
@@ -154,11 +156,13 @@ def fit(
                 share = len(part) / len(batch)
                 with engine.autocast():
                     result = evaluate_terms(method.terms, forwards, share, watch.factors)
-                check_finite(result, step)
                 engine.backward(result.loss)
-                loss += float(result.loss.detach())
-                for name, value in result.values.items():
-                    row[name] = row.get(name, 0.0) + share * float(value)
+                whole, values = numbers(
+                    result, step
+                )  # before the weights change, so that a broken step does not
+                loss += whole
+                for name, value in values.items():
+                    row[name] = row.get(name, 0.0) + share * value
             nn.utils.clip_grad_norm_(parameters.values(), recipe.clip)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
@@ -177,7 +181,7 @@ def fit(
                 weights = {t.name: t.weight * now.get(t.name, 1.0) for t in method.terms if t.weight != 0}
                 log.append(
                     folder / "log.jsonl",
-                    {"step": step, "loss": loss, "lr": _rates(optimizer), "terms": row, "weights": weights},
+                    {"step": step, "loss": loss, "lr": rates(optimizer), "terms": row, "weights": weights},
                 )
             done = step + 1
             ended = watch.look(done, model, parameters, engine.is_main)
@@ -217,34 +221,6 @@ def fit(
     )
 
 
-def make_optimizer(
-    model: Model,
-    groups: Groups,
-    recipe: TrainConfig,
-    own: Mapping[str, Rate] | None = None,
-    own_decay: float | None = None,
-) -> torch.optim.AdamW:
-    """AdamW with a rate a group: the config's, else the tuning's own, else the backbone's for such groups.
-
-    Args:
-        own: the tuning's rates.
-        own_decay: the method's weight decay, where the config gives none; None for that of the rates.
-    """
-    parts: list[dict[str, Any]] = []
-    for name, parameters in groups.items():
-        rate = own[name] if own and name in own else model.backbone.rates[name]
-        lr = (recipe.lr if recipe.lr is not None else rate.lr) * recipe.lr_scale
-        given = [d for d in (recipe.weight_decay, own_decay) if d is not None]
-        decay = given[0] if given else rate.weight_decay
-        parts.append({"params": parameters, "lr": lr, "base_lr": lr, "weight_decay": decay, "name": name})
-    # Fused: one pass over the weights; on two CPU cores 22 million of them take 0.03 s instead of 0.2.
-    return torch.optim.AdamW(parts, betas=(0.9, 0.999), fused=True)
-
-
-def _rates(optimizer: torch.optim.Optimizer) -> dict[str, float]:
-    return {group["name"]: group["lr"] for group in optimizer.param_groups}
-
-
 def _split(batch: Batch, parts: int) -> list[Batch]:
     """Equal micro-batches, in order."""
     size = -(-len(batch) // parts)
@@ -274,20 +250,3 @@ def _trace(
 
 def _step_seed(seed: int, step: int) -> int:
     return (seed * 1_000_003 + step * 7919 + 17) % 2**63
-
-
-def frozen_runner(model: Model) -> Runner:
-    """A teacher made of a whole model of its own: eval mode, never trained.
-
-    The weights are frozen, so a forward keeps a graph only for an input that has a gradient itself: what a
-    shift made against the teacher needs.
-    """
-    model.eval()
-    for parameter in model.parameters():
-        parameter.requires_grad_(False)
-
-    def run(batch: Batch, hidden: Sequence[int] = ()) -> Output:
-        output: Output = model(batch, hidden)
-        return output
-
-    return run
