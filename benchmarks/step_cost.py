@@ -43,7 +43,8 @@ from tether.tune.targets import targets
 preset, out, samples, kind, *overrides = sys.argv[1:]
 config = load_config(preset, overrides)
 data, engine, loaded = ingredients(config)
-backbone, train = loaded.backbone, data.train.subset(range(int(samples)))
+count, samples = len(data.train), int(samples)
+backbone, train = loaded.backbone, data.train.subset([i * count // samples for i in range(samples)])
 
 class Net(nn.Module):
     '''The library's network and a linear head, as a user would write them.'''

@@ -2,8 +2,9 @@
 
     python benchmarks/train_steps.py PRESET FOLDER SAMPLES [key=value ...]
 
-SAMPLES of the training set are used, or "all". Prints {"step": median seconds, "peak": bytes, "weights":
-bytes of all parameters that the process holds, each storage counted once}.
+SAMPLES of the training set are used, or "all". Prints {"step": median seconds, "whole": seconds of all steps
+and what they compute once, "peak": bytes, "weights": bytes of all parameters that the process holds, each
+storage counted once}.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import torch
 from tether import methods
 from tether.config import load_config
 from tether.making import making
-from tether.scene import ingredients, start, suite_of
+from tether.scene import ingredients, initial_head, settled, start, suite_of
 from tether.supply import ready, supplies_of
 from tether.teachers import bind, prepare
 from tether.training import fit
@@ -30,16 +31,19 @@ def fitted_steps(preset: str, out: Path, samples: str, overrides: list[str]) -> 
     config = load_config(preset, overrides)
     data, engine, loaded = ingredients(config)
     if samples != "all":
-        few = data.train.subset(range(int(samples)))
+        count = len(data.train)  # spread over the set, which may be ordered by class
+        few = data.train.subset([i * count // int(samples) for i in range(int(samples))])
         data = replace(data, train=few, fingerprint=f"{data.fingerprint}-{samples}")
     supplies = supplies_of(config, data, engine, loaded)
-    method = ready(methods.build(config.method.name, config.method.options), data, supplies)
+    built = methods.build(config.method.name, config.method.options)
+    method = ready(settled(built, loaded, data.classes), data, supplies)
     suite = suite_of(config, data, supplies)
     prepared = prepare(method, making(config, data, engine, loaded, suite, supplies), data.classes)
     student = start(method.start, loaded, data, config.seed, engine)
+    head = initial_head(method, loaded, data, config, engine)
     groups = method.tuning.apply(student)
     student.to(engine.device)
-    teachers = {n: t.run for n, t in bind(method, student, prepared).items()}
+    teachers = {n: t.run for n, t in bind(method, student, prepared, head).items()}
     held = {
         p.untyped_storage().data_ptr(): p.untyped_storage().nbytes()
         for p in gc.get_objects()
@@ -48,7 +52,12 @@ def fitted_steps(preset: str, out: Path, samples: str, overrides: list[str]) -> 
     fitted = fit(
         student, method, groups, data.train, teachers, config.train, engine, 0, out, "bench", "steps"
     )
-    return {"step": fitted.step_seconds, "peak": fitted.peak_memory_bytes, "weights": sum(held.values())}
+    return {
+        "step": fitted.step_seconds,
+        "whole": fitted.train_seconds,
+        "peak": fitted.peak_memory_bytes,
+        "weights": sum(held.values()),
+    }
 
 
 def main() -> None:

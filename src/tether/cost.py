@@ -66,7 +66,8 @@ def cost(name: str, options: Mapping[str, Any] | None = None) -> Cost:
     A forward is 1 F. Gradients of activations are 1 F more times the share of blocks from the first trained
     one up, gradients of weights 1 F times the share of the backbone's own weights that train: LoRA makes
     2 F and full fine-tuning 3 F of each view. Teachers make forwards only. An attack's own passes are
-    counted by making one.
+    counted by making one. A view of a fraction of the samples counts so much; what `train.cache_mb` saves is
+    not taken off.
 
     Raises:
         RequestError: the method cannot run on a plain picture network, such as one that needs a text tower.
@@ -150,10 +151,12 @@ def _step(method: Method, model: Model, own: list[nn.Parameter]) -> float:
         evaluate_terms(method.terms, forwards)
     used = {view for views in forwards.traced.asked.values() for view in views}
     made = [v for name, v in method.views.items() if name in used and _asks_models(v)]
-    return _passes(forwards.traced, model, own) + sum(_made(view, model, teachers, batch) for view in made)
+    return _passes(forwards.traced, method, model, own) + sum(
+        _made(view, model, teachers, batch) for view in made
+    )
 
 
-def _passes(plan: Plan, model: Model, own: list[nn.Parameter]) -> float:
+def _passes(plan: Plan, method: Method, model: Model, own: list[nn.Parameter]) -> float:
     """F of the terms' forwards and of the student's gradients."""
     blocks = model.backbone.blocks()
     tuned = [any(p.requires_grad for p in block.parameters()) for block in blocks]
@@ -161,8 +164,9 @@ def _passes(plan: Plan, model: Model, own: list[nn.Parameter]) -> float:
     below = any(p.requires_grad and id(p) not in inside for p in own) and all(tuned)
     share = 1.0 if below else 1.0 - tuned.index(True) / len(tuned) if any(tuned) else 0.0
     weights = sum(p.numel() for p in own if p.requires_grad) / sum(p.numel() for p in own)
-    students = len(plan.asked.get(STUDENT, {}))
-    taught = sum(len(views) for who, views in plan.asked.items() if who != STUDENT)
+    part = {name: getattr(view, "fraction", 1.0) for name, view in method.views.items()}
+    students = sum(part.get(view, 1.0) for view in plan.asked.get(STUDENT, {}))
+    taught = sum(part.get(view, 1.0) for who, views in plan.asked.items() if who != STUDENT for view in views)
     return students * (1.0 + share + weights) + taught
 
 

@@ -11,7 +11,7 @@ from tether.data import DataBundle
 from tether.evaluation.predict import make_judge
 from tether.evaluation.suite import Suite
 from tether.models.load import Loaded, load_backbone
-from tether.scene import on_model, start
+from tether.scene import on_model, settled, start
 from tether.shifts import Supplies
 from tether.supply import (
     ready,
@@ -48,7 +48,7 @@ def making(
             "data": data.fingerprint,
         },
         judge=make_judge(methods.softmax_main, suite.validation, engine, config.evaluate.batch_size),
-        ready=lambda method: ready(method, data, supplies),
+        ready=lambda method: ready(settled(method, loaded, data.classes), data, supplies),
         train_shifts=data.train_shifts,
         id_val=data.id_val,
         part=part,

@@ -67,7 +67,7 @@ def finished(folder: Path) -> Config:
 def check_line(folder: Path) -> None:
     """Refuse a run whose start and result no straight line of models joins, before a weight is read."""
     method = method_of(finished(folder))
-    if method.start == "random":
+    if method.start == "random" and not method.finish.interpolates:
         raise RequestError(
             f"merge: {folder} started from a random head, so there is no initial model to merge with "
             "(METHODS 1.11); merge a run that starts from the probe, such as lp_ft, lora or rdft"
@@ -100,7 +100,9 @@ def ends(bench: Bench, folder: Path) -> tuple[State, State]:
 
     The start is rebuilt, saved and loaded as the run's model was, so that both are the same modules.
     """
-    rebuilt = start(bench.method.start, bench.loaded, bench.data, bench.config.seed, bench.engine)
+    # A method that merges goes back to M_0, whose head is the probe where the student's started at random.
+    kind = "probe" if bench.method.start in ("random", "auto") else bench.method.start
+    rebuilt = start(kind, bench.loaded, bench.data, bench.config.seed, bench.engine)
     with tempfile.TemporaryDirectory() as part:
         save_model(rebuilt.to("cpu"), Path(part) / "model")
         began = load(Path(part) / "model")

@@ -17,7 +17,7 @@ from tether.evaluation.efficiency import efficiency
 from tether.evaluation.suite import Suite, check_request
 from tether.evaluation.summary import write_summary
 from tether.files import read_json
-from tether.finish import trained_state
+from tether.finish import start_state
 from tether.folder import begin, default_folder, is_done, only_one, write_blend, write_data, write_merge
 from tether.making import making
 from tether.methods import Initial, Method
@@ -27,7 +27,7 @@ from tether.prediction import write_rule
 from tether.progress import say
 from tether.report.card import write_card
 from tether.report.runs import read_run
-from tether.scene import check_method, ingredients, start, suite_of
+from tether.scene import check_method, ingredients, initial_head, start, suite_of
 from tether.shifts import AnyShift, Supplies
 from tether.steering import blend, finish, settle, validation
 from tether.stress_test import evaluate_into, flops_of_step, inference_of, teacher_seconds
@@ -109,14 +109,15 @@ def _trained(
     others = other_trainings(method, made_from)
     torch.manual_seed(config.seed)  # the adapters' initialisation
     student = start(method.start, loaded, data, config.seed, engine)
+    head = initial_head(method, loaded, data, config, engine)
     groups = method.tuning.apply(student)
     student.to(engine.device)
     counts = student.parameter_counts()
-    teachers = bind(method, student, prepared)
+    teachers = bind(method, student, prepared, head)
     for name, source in method.teachers.items():
         if isinstance(source, Initial):
             check_budgets(method, teachers[name].run, data.id_val, engine.device)
-    origin = trained_state(student)
+    origin = start_state(student, head)
     runners = {name: teacher.run for name, teacher in teachers.items()}
 
     fitted = fit(

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
+from torch import nn
+
 from tether import methods
 from tether.compose import on_data
 from tether.config import Config
@@ -11,10 +16,11 @@ from tether.methods import Method
 from tether.models.config import ModelConfig
 from tether.models.load import SMALL, Loaded, load_backbone
 from tether.models.loaded import picture_side
-from tether.models.model import Model
+from tether.models.model import MAIN, Model
 from tether.models.start import (
     TEXT_START,
     ProbeData,
+    brings_head,
     check_text_tower,
     probe_start,
     random_start,
@@ -43,13 +49,32 @@ def ingredients(config: Config) -> tuple[DataBundle, Engine, Loaded]:
 
 def start(kind: str, loaded: Loaded, data: DataBundle, seed: int, engine: Engine) -> Model:
     """The student at step 0."""
-    if kind == "random":
+    if kind == "random" or (kind == "auto" and not brings_head(loaded, data.classes)):
         return random_start(loaded, data.classes, seed)
     if kind == TEXT_START:
         return text_start(loaded, data.classes)
     return probe_start(
         loaded, data.classes, ProbeData(data.train, data.id_val, data.fingerprint), engine.device
     )
+
+
+def settled(method: Method, loaded: Loaded, classes: Sequence[str]) -> Method:
+    """The method on this model: "auto" becomes the start that it means there."""
+    if method.start != "auto":
+        return method
+    return replace(method, start="probe" if brings_head(loaded, classes) else "random")
+
+
+def initial_head(
+    method: Method, loaded: Loaded, data: DataBundle, config: Config, engine: Engine
+) -> nn.Module | None:
+    """M_0's head for a student whose own starts at random, where the method asks for one (METHODS 1.2).
+
+    Call it before the tuning.
+    """
+    if not method.asks_initial_head:
+        return None
+    return start("probe", loaded, data, config.seed, engine).heads[MAIN]
 
 
 def check_model(method: Method, loaded: Loaded) -> None:
@@ -71,7 +96,7 @@ def check_method(
         The method with the data's shifts, and all that training will see.
     """
     check_model(method, loaded)
-    method = on_data(method, config, data)
+    method = settled(on_data(method, config, data), loaded, data.classes)
     check_views(method, data)
     return method, all_seen(method, data)
 

@@ -7,10 +7,13 @@ from pathlib import Path
 
 from tether import methods
 from tether.errors import RequestError
+from tether.files import read_json
 from tether.finish import Blended, Judge, Scores, greedy, uniform
 from tether.folder import written_config
 from tether.inference import load
+from tether.models.load import load_backbone
 from tether.models.model import Model
+from tether.models.start import brings_head
 
 
 def soup_of(runs: Sequence[str | Path], judge: Judge | None = None) -> tuple[Model, list[Blended]]:
@@ -82,6 +85,9 @@ def _random_head(folder: Path) -> int | None:
     """The seed of a head that started at random, None for one that did not."""
     config = written_config(folder)
     start = methods.build(config.method.name, config.method.options).start
+    if start == "auto":
+        loaded, classes = load_backbone(config.model), read_json(folder / "classes.json")
+        start = "probe" if brings_head(loaded, classes) else "random"
     return config.seed if start == "random" else None
 
 

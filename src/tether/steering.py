@@ -75,4 +75,4 @@ def finish(
     """Apply the method's finish."""
     with bar("choosing on validation", method.finish.judged) as progress:
         judge = validation(method, config, suite, data, engine, progress)
-        return method.finish.apply(student, origin, method.start == "random", judge)
+        return method.finish.apply(student, origin, judge)

@@ -89,7 +89,8 @@ def with_data_shifts(method: Method, data: DataBundle) -> Method:
         own = data.train_shifts if data.train_shifts is not None else view.usual.get(modality)
         if own is None:
             return view
-        return replace(mixture(own, view.severities, stream=view.stream), after=view.after)
+        made = mixture(own, view.severities, stream=view.stream, fraction=view.fraction)
+        return replace(made, after=view.after)
 
     return replace(method, views={name: settled(view) for name, view in method.views.items()})
 

@@ -90,17 +90,11 @@ def test_auto_sweeps_the_grid_and_leaves_the_chosen_weights() -> None:
         return Scores(0.9, 1.0 - abs(len(seen) - 5) / 100)  # the fifth candidate, mu = 0.2
 
     finish = merge("auto")
-    done = finish.apply(model, start, False, judge)
+    done = finish.apply(model, start, judge)
     assert len(seen) == finish.judged == 21
     assert done.chosen == pytest.approx(0.2)
     want = torch.lerp(start["heads.main.weight"], end["heads.main.weight"], 0.2)
     torch.testing.assert_close(model.heads["main"].weight.detach(), want)
-
-
-def test_a_random_head_cannot_be_merged() -> None:
-    model, start, _ = moved(tune.full())
-    with pytest.raises(RequestError, match="random"):
-        merge(0.5).apply(model, start, True, lambda m: Scores(0, 0))
 
 
 def test_mu_outside_the_line_is_refused() -> None:
@@ -110,5 +104,5 @@ def test_mu_outside_the_line_is_refused() -> None:
 
 def test_keep_changes_nothing() -> None:
     model, start, end = moved(tune.full())
-    assert keep.apply(model, start, True, lambda m: Scores(0, 0)).chosen is None
+    assert keep.apply(model, start, lambda m: Scores(0, 0)).chosen is None
     assert all(torch.equal(v, end[n]) for n, v in trained_state(model).items())

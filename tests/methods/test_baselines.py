@@ -142,7 +142,7 @@ def test_the_linear_variant_moves_the_classifier_alone(tmp_path: Path) -> None:
     assert set(start) == {"heads.main.weight", "heads.main.bias"}
     end = model.heads["main"].weight.detach().clone()
     method = methods.build("wise_ft", {"variant": "linear", "alpha": 0.25})
-    method.finish.apply(model, start, False, lambda m: None)
+    method.finish.apply(model, start, lambda m: None)
     torch.testing.assert_close(
         model.heads["main"].weight.detach(), 0.75 * start["heads.main.weight"] + 0.25 * end
     )

@@ -20,9 +20,10 @@ from tether.cost import BLOCKS, cost
         ("zero_shot", {}, 0, 0),
         ("aug_ce", {}, 4, 0),
         ("aug_ce", {"views": 2}, 6, 0),
-        ("rdft", {}, 7, 3),  # student 4, initial 2, task 1; LP-FT before
-        ("rdft", {"alpha": 1.0}, 6, 0),
-        ("rdft", {"views": 2}, 10, 3),
+        ("rdft", {}, 4.75, 3),  # student 2.5, initial 1.25, task 1; a teacher's fine-tuning before
+        ("rdft", {"shifted_fraction": 1.0}, 7, 3),  # student 4, initial 2, task 1
+        ("rdft", {"alpha": 1.0, "shifted_fraction": 1.0}, 6, 0),
+        ("rdft", {"views": 2, "shifted_fraction": 1.0}, 10, 3),
         ("hybrid_kd", {}, 6, 0),
         ("kd_clean", {}, 3, 0),
         ("soup", {}, 3, 6 + 3 + 6),
@@ -48,7 +49,7 @@ def test_an_attacks_own_passes_count() -> None:
     plain = cost("rdft", {"shifts": ["augmix"]}).step
     few = cost("rdft", {"shifts": [{"name": "adv_divergence", "steps": 2}], "severities": [3]}).step
     more = cost("rdft", {"shifts": [{"name": "adv_divergence", "steps": 4}], "severities": [3]}).step
-    assert plain == 7
+    assert plain == 2.5 + 1.25 + 1  # student, initial and task teacher; a quarter of the samples is shifted
     assert plain < few < more
 
 
@@ -58,7 +59,7 @@ def test_phrases_are_read_off_the_tuning() -> None:
     assert cost("apt").trains == "upper blocks and head"
     assert cost("apt", {"fraction": 1.0}).trains == "everything"
     assert cost("linear_probe").trains == "nothing"
-    assert cost("rdft").teachers == "initial, task (lp_ft)"
+    assert cost("rdft").teachers == "initial, task (finetune)"
     assert cost("rdft", {"task_teacher": "runs/a"}).teachers == "initial, task (runs/a)"
     assert cost("soup").teachers == "3 ingredients"
 
@@ -67,7 +68,7 @@ def test_the_list_has_every_method_with_its_cost(capsys: pytest.CaptureFixture[s
     assert main(["list", "methods", "--json"]) == 0
     rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
     assert list(rows) == methods.names()
-    assert rows["rdft"]["step"] == pytest.approx(7 / 3)
+    assert rows["rdft"]["step"] == pytest.approx(4.75 / 3)
     assert all(row["summary"] for row in rows.values())
     assert main(["list", "methods"]) == 0
     shown = capsys.readouterr().out

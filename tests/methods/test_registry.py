@@ -47,12 +47,12 @@ def test_options_are_resolved_with_defaults() -> None:
     resolved = methods.options("wise_ft", {"alpha": "auto"})
     assert resolved == {"alpha": "auto", "variant": "end_to_end"}
     assert methods.options("lora", {}) == {
-        "rank": 8, "lora_alpha": 16.0, "dropout": 0.0, "variant": "lora", "start": "probe",
+        "rank": 8, "lora_alpha": 16.0, "dropout": 0.0, "variant": "lora", "start": "auto",
     }  # fmt: skip
 
 
 def test_rdft_binds_the_teachers_it_needs() -> None:
-    assert methods.build("rdft", {}).teachers == {"initial": Initial(), "task": Trained("lp_ft")}
+    assert methods.build("rdft", {}).teachers == {"initial": Initial(), "task": Trained("finetune")}
     assert methods.build("rdft", {"alpha": 1.0}).teachers == {"initial": Initial()}
     assert methods.build("rdft", {"task_teacher": "runs/a"}).teachers["task"] == Saved("runs/a")
 

@@ -181,13 +181,13 @@ def test_several_views_have_names_and_draws_of_their_own():
         several(0)
 
 
-@pytest.mark.parametrize("name", ["rdft", "aug_ce"])
-def test_methods_take_views_and_severities(name):
+@pytest.mark.parametrize(("name", "fraction"), [("rdft", 0.25), ("aug_ce", 1.0)])
+def test_methods_take_views_and_severities(name, fraction):
     method = methods.build(name, {"views": 2, "severities": [5], "shifts": ["tone"]})
     assert list(method.views) == ["shifted", "shifted2"]
     assert all(v.severities == (5,) for v in method.views.values())
     one = methods.build(name, {})
-    assert dict(one.views) == {"shifted": mixture()}
+    assert dict(one.views) == {"shifted": mixture(fraction=fraction)}
     with pytest.raises(RequestError, match="at least 1"):
         methods.build(name, {"views": 0})
     with pytest.raises(RequestError, match="severities of 0 to 5"):

@@ -8,10 +8,11 @@ import torch
 from tether.batch import Batch
 from tether.errors import RequestError
 from tether.methods import build
-from tether.objective import StepForwards, ce, evaluate_terms, jsd, kd, robust
+from tether.objective import StepForwards, activation, ce, evaluate_terms, jsd, kd, robust
 from tether.shifts import Draws, mixture, several
+from tether.supply import with_data_shifts
 from tether.training import frozen_runner
-from tiny import tiny_batch, tiny_model
+from tiny import ListExamples, tiny_batch, tiny_model
 
 NAMES = ["geometry"]
 
@@ -22,7 +23,7 @@ def forwards(step: int, fraction: float, batch: Batch | None = None, views: int 
         other.heads["main"].weight.mul_(-1.5)
     batch = tiny_batch(16) if batch is None else batch
     made = several(views, NAMES, (2,), fraction=fraction)
-    return StepForwards(batch, made, model.eval(), {"initial": frozen_runner(other)}, Draws(0, step), ())
+    return StepForwards(batch, made, model.eval(), {"initial": frozen_runner(other)}, Draws(0, step), (0, 1))
 
 
 def value(term, f: StepForwards) -> float:
@@ -84,3 +85,19 @@ def test_a_share_out_of_range_is_refused() -> None:
             mixture(NAMES, (2,), fraction=share)
     with pytest.raises(RequestError, match="fraction"):
         build("rdft", {"shifted_fraction": 0.0})
+
+
+def test_rar_counts_only_the_rows_that_every_step_has() -> None:
+    with pytest.raises(RequestError, match=r"16 rows, got 12;.*shift every sample \(shifted_fraction=1\)"):
+        value(activation(), forwards(0, 0.9, tiny_batch(12)))
+    assert value(activation(), forwards(0, 1.0, tiny_batch(12))) >= 0
+
+
+def test_a_fraction_outlives_the_datas_own_shifts() -> None:
+    class Data:
+        train_shifts = ("tone",)
+        train = ListExamples(tiny_batch(4))
+
+    method = with_data_shifts(build("rdft", {"shifted_fraction": 0.5}), Data())  # type: ignore[arg-type]
+    assert method.views["shifted"].fraction == 0.5
+    assert [s.name for s in method.views["shifted"].shifts] == ["tone"]

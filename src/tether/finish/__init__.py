@@ -1,7 +1,7 @@
 """What happens to the weights after the last step: merge, interpolate, average, mix."""
 
 from tether.finish.blend import Blend, Blended, greedy, mean_of, uniform
-from tether.finish.interpolate import choose, interpolate, merge, sweep, trained_state
+from tether.finish.interpolate import choose, interpolate, merge, start_state, sweep, trained_state
 from tether.finish.judge import Finish, Finished, Judge, Scores, Start, keep
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "keep",
     "mean_of",
     "merge",
+    "start_state",
     "sweep",
     "trained_state",
     "uniform",

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tether.errors import RequestError
 from tether.finish.judge import Finish, Finished, Judge, Scores, Start
-from tether.models.model import Model
+from tether.models.model import MAIN, Model
 from tether.tune.lora import is_down_projection
 
 STEP = 0.05
@@ -20,6 +20,30 @@ ID_TOLERANCE = 0.01
 def trained_state(model: Model) -> dict[str, Tensor]:
     """A copy of every trained parameter, by name."""
     return {n: p.detach().clone() for n, p in model.named_parameters() if p.requires_grad}
+
+
+def start_state(model: Model, head: nn.Module | None = None) -> dict[str, Tensor]:
+    """The trained parameters of M_0, by name; call it before the first step.
+
+    METHODS 1.11 has no line to a student whose head started at random, for want of theta_0's. Where M_0's
+    head is known it takes that end: mu = 0 is M_0.
+
+    Args:
+        head: M_0's, where the student's own started at random; None for the student's.
+
+    Raises:
+        RequestError: a head of another kind, such as a zero-shot one: no line joins it with the student's.
+    """
+    state = trained_state(model)
+    theirs = {} if head is None else {f"heads.{MAIN}.{n}": p.detach() for n, p in head.named_parameters()}
+    for name, value in theirs.items():
+        if name not in state or state[name].shape != value.shape:
+            raise RequestError(
+                f"method.start: the initial model's head is a {type(head).__name__}, and no line joins it "
+                "with a random one; leave start out, or merging (mu null)"
+            )
+        state[name] = value.to(state[name].device, copy=True)
+    return state
 
 
 def interpolate(model: Model, start: Start, end: Start, mu: float) -> None:
@@ -60,18 +84,12 @@ def merge(mu: float | Literal["auto"] = "auto", step: float = STEP) -> Finish:
         step: of the sweep.
 
     Raises:
-        RequestError: mu outside [0, 1]; or, when it runs, a head that started at random, for which there
-            is no theta_0 (METHODS 1.11).
+        RequestError: mu outside [0, 1].
     """
     if mu != "auto" and not 0.0 <= mu <= 1.0:
         raise RequestError(f"the merging weight lies in [0, 1] or is 'auto', got {mu}")
 
-    def finish(model: Model, start: Start, random_head: bool, judge: Judge) -> Finished:
-        if random_head:
-            raise RequestError(
-                "merging needs the initial model's head, but this method starts from a random one; "
-                "start from the probe"
-            )
+    def finish(model: Model, start: Start, judge: Judge) -> Finished:
         end = trained_state(model)
         if mu != "auto":
             interpolate(model, start, end, mu)

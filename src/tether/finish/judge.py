@@ -40,18 +40,17 @@ class Finish:
     """What happens to the weights after the last step.
 
     Attributes:
-        apply: (model, changed in place; its trained parameters at step 0; whether its head started at
-            random; the judge) -> what was done.
+        apply: (model, changed in place; its trained parameters at step 0; the judge) -> what was done.
         judged: how many candidates it asks the judge about.
         interpolates: whether it walks the line from the parameters' start to their end.
     """
 
-    apply: Callable[[Model, Start, bool, Judge], Finished]
+    apply: Callable[[Model, Start, Judge], Finished]
     judged: int = 0
     interpolates: bool = False
 
 
-def _keep(model: Model, start: Start, random_head: bool, judge: Judge) -> Finished:
+def _keep(model: Model, start: Start, judge: Judge) -> Finished:
     return Finished()
 
 

@@ -20,7 +20,7 @@ def aug_ce(
     views: int = 1,
     severities: tuple[int, ...] = (1, 2, 3),
     variant: tune.Variant = "lora",
-    start: HeadStart = "probe",
+    start: HeadStart = "auto",
     shifted_fraction: float = 1.0,
 ) -> Method:
     """The student of RDFT, its shifted views, and ordinary cross-entropy on both (METHODS 1.4).
@@ -33,8 +33,8 @@ def aug_ce(
         views: V, shifted views of each sample, whose cross-entropy is averaged.
         severities: 0 to 5, drawn per sample and view.
         variant: of the adapters (see `tune.lora`).
-        start: the student's head at step 0: the "probe", or "random", which leaves the network more to learn
-            where the probe fits the training set already (docs/methods).
+        start: the student's head at step 0: "auto" takes one that the model brings for these classes, else a
+            random one; "probe" fits a linear probe where it brings none.
         shifted_fraction: the chance of each sample to be shifted in a step, as RDFT's.
     """
     shifted = several(views, shifts, severities, fraction=shifted_fraction)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Literal
 
 from tether import tune
-from tether.methods.method import Method
-from tether.methods.student import HeadStart, initial_source
+from tether.methods.method import Initial, Method
+from tether.methods.student import HeadStart
 from tether.objective import act_l2, ce, kd, robust
 from tether.objective.divergences import Direction
 from tether.shifts import Spec, several
@@ -25,7 +25,7 @@ def hybrid_kd(
     shifts: Sequence[Spec] | None = None,
     views: int = 1,
     severities: tuple[int, ...] = (1, 2, 3),
-    start: HeadStart = "probe",
+    start: HeadStart = "auto",
 ) -> Method:
     """L_task(x) + l2 KD_T(student, initial)(x~) + w L_reg(x) (METHODS 2).
 
@@ -47,8 +47,8 @@ def hybrid_kd(
             the defaults for pictures or texts.
         views: V, shifted views of each sample.
         severities: 0 to 5, drawn per sample and view.
-        start: the student's head at step 0: the "probe", or "random", which leaves the network more to learn
-            where the probe fits the training set already (docs/methods).
+        start: the student's head at step 0: "auto" takes one that the model brings for these classes, else a
+            random one; "probe" fits a linear probe where it brings none.
     """
     shifted = several(views, shifts, severities)
     part = distillation_weight / (views + 1) if kd_on_clean else 0.0
@@ -61,6 +61,6 @@ def hybrid_kd(
             act_l2(activation_weight, activation == "literal"),
         ),
         views=shifted,
-        teachers={"initial": initial_source(start)},
+        teachers={"initial": Initial()},
         start=start,
     )

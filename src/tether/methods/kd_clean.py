@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tether import tune
-from tether.methods.method import Method
-from tether.methods.student import HeadStart, initial_source
+from tether.methods.method import Initial, Method
+from tether.methods.student import HeadStart
 from tether.objective import ce, kd
 from tether.objective.divergences import Direction
 
@@ -15,7 +15,7 @@ def kd_clean(
     kd_direction: Direction = "forward",
     rank: int = 8,
     lora_alpha: float = 16.0,
-    start: HeadStart = "probe",
+    start: HeadStart = "auto",
 ) -> Method:
     """CE + weight KD from the initial model, both on clean inputs only (METHODS 6).
 
@@ -25,12 +25,12 @@ def kd_clean(
         kd_direction: "forward" KL(teacher || student), "reverse" or "js".
         rank: of the LoRA student.
         lora_alpha: over rank, the adapters' scale.
-        start: the student's head at step 0: the "probe", or "random", which leaves the network more to learn
-            where the probe fits the training set already (docs/methods).
+        start: the student's head at step 0: "auto" takes one that the model brings for these classes, else a
+            random one; "probe" fits a linear probe where it brings none.
     """
     return Method(
         tuning=tune.lora(rank, lora_alpha),
         terms=(ce(), kd("initial", weight, temperature, kd_direction)),
-        teachers={"initial": initial_source(start)},
+        teachers={"initial": Initial()},
         start=start,
     )

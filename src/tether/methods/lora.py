@@ -13,7 +13,7 @@ def lora(
     lora_alpha: float = 16.0,
     dropout: float = 0.0,
     variant: tune.Variant = "lora",
-    start: HeadStart = "probe",
+    start: HeadStart = "auto",
 ) -> Method:
     """Low-rank adapters and a head, by default from the linear probe (METHODS 1.1 and 6).
 
@@ -22,7 +22,7 @@ def lora(
         lora_alpha: over rank, their scale.
         dropout: on their input.
         variant: "lora", "rslora", "dora", "pissa" or "ia3" (see `tune.lora`).
-        start: the student's head at step 0: the "probe", or "random", which leaves the network more to learn
-            where the probe fits the training set already (docs/methods).
+        start: the student's head at step 0: "auto" takes one that the model brings for these classes, else a
+            random one; "probe" fits a linear probe where it brings none.
     """
     return Method(tuning=tune.lora(rank, lora_alpha, dropout, variant=variant), terms=(ce(),), start=start)

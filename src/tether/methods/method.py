@@ -18,7 +18,11 @@ from tether.tune import Tuning
 
 @dataclass(frozen=True)
 class Initial:
-    """The student's own start; with LoRA the same weights with the adapters off."""
+    """The student's own start; with LoRA the same weights with the adapters off.
+
+    Of a student whose head starts at random it is the network under the head that it would start from
+    otherwise: a random head has nothing to teach.
+    """
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,7 @@ def teacher_source(given: str | Mapping[str, Any]) -> Trained | Saved:
     return Trained(str(given["name"]), {k: v for k, v in given.items() if k != "name"})
 
 
-Start = Literal["probe", "random", "zero_shot"]
+Start = Literal["auto", "probe", "random", "zero_shot"]
 
 
 @dataclass(frozen=True)
@@ -104,12 +108,13 @@ class Method:
             the backbone's own.
         predict: probabilities from a model and a batch.
         start: the head at step 0: "probe" (the model's own for these classes, else logistic regression on
-            frozen features), "random", or "zero_shot" (class names through the text tower).
+            frozen features), "random", "auto" (the model's own, else random), or "zero_shot" (class names
+            through the text tower).
         weight_decay: where the config gives none; None leaves each group the backbone's own.
 
     Raises:
         RequestError: a term needs labels on a view whose shifts all take the label away; a finish that
-            interpolates a tuning that lies on no line (see `Tuning.curved`), or goes back to a random head.
+            interpolates a tuning that lies on no line (see `Tuning.curved`).
 
     Example:
         >>> from tether.objective import ce
@@ -140,16 +145,17 @@ class Method:
         reference = () if self.reference is None else (self.reference,)
         return (*taught, *self.ingredients.values(), *reference)
 
+    @property
+    def asks_initial_head(self) -> bool:
+        """Whether it needs M_0's head and its student starts under another: to be taught, or to go back."""
+        taught = any(isinstance(source, Initial) for source in self.teachers.values())
+        return self.start == "random" and (taught or self.finish.interpolates)
+
     def __post_init__(self) -> None:
         if self.finish.interpolates and self.tuning.curved is not None:
             raise RequestError(
                 f"method: merging interpolates weights, and those of {self.tuning.name} cannot be: "
                 f"{self.tuning.curved}; leave merging out (mu null), or train everything or plain LoRA"
-            )
-        if self.finish.interpolates and self.start == "random":
-            raise RequestError(
-                "method: merging goes back to the initial head, and this one starts at random; leave merging "
-                "out (mu null), or let the head start from the probe (start probe)"
             )
         for term in self.terms:
             for name in term.needs_label if term.weight != 0 else ():

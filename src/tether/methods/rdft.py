@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from tether.errors import RequestError
 from tether.finish import keep, merge
-from tether.methods.method import Method, TeacherSource
+from tether.methods.method import Initial, Method, TeacherSource
 from tether.methods.student import (
     HeadMode,
     HeadStart,
     Student,
     Targets,
-    initial_source,
     student_tuning,
 )
 from tether.methods.teaching import Head, Reference, robust_lesson, steering, task_source
@@ -36,6 +36,9 @@ ABLATIONS: Mapping[str, Mapping[str, Any]] = {
     "temperatures 4": {"task_temperature": 4.0, "robust_temperature": 4.0},
     "direction reverse": {"kd_direction": "reverse"},
     "direction js": {"kd_direction": "js"},
+    "every sample shifted (shifted_fraction 1)": {"shifted_fraction": 1.0},
+    "start from the linear probe": {"start": "probe"},
+    "task teacher lp_ft": {"task_teacher": "lp_ft"},
     "rank 4": {"rank": 4},
     "rank 32": {"rank": 32},
     "adapters on q and v": {"targets": "qv"},
@@ -57,7 +60,7 @@ def rdft(
     rank: int = 8,
     lora_alpha: float = 16.0,
     shifts: Sequence[Spec] | None = None,
-    task_teacher: str = "lp_ft",
+    task_teacher: str = "finetune",
     mu: float | Literal["auto"] | None = "auto",
     views: int = 1,
     severities: tuple[int, ...] = (1, 2, 3),
@@ -83,8 +86,8 @@ def rdft(
     blocks: int = 1,
     head_mode: HeadMode = "trainable",
     variant: Variant = "lora",
-    shifted_fraction: float = 1.0,
-    start: HeadStart = "probe",
+    shifted_fraction: float = 0.25,
+    start: HeadStart = "auto",
 ) -> Method:
     """L_task(x) + l1 L_robust(x~) + l2 L_feature(x) + l3 L_RAR(x, x~), then merging (METHODS 1.7).
 
@@ -139,16 +142,16 @@ def rdft(
         head_mode: "trainable" or "frozen".
         variant: of the student's adapters (see `tune.lora`); "dora" and "pissa" cannot merge: mu null.
         shifted_fraction: the chance of each sample to be shifted in a step; L_robust stays what it is on
-            average, and costs so much less.
-        start: the student's head at step 0: the "probe", or "random", which leaves the network more to learn
-            where the probe fits the training set already (docs/methods); it cannot merge: mu null.
+            average, and costs so much less: 1 shifts every sample, as printed.
+        start: the student's head at step 0: "auto" takes one that the model brings for these classes, else a
+            random one; "probe" fits a linear probe where it brings none.
     """
     shifted = several(views, shifts, severities, fraction=shifted_fraction)
     lesson, masked = robust_lesson(
         teacher_head, shifted, target, robust_weight, robust_temperature, kd_direction, confidence_weight,
         anchors, anchor_temperature, student,
     )  # fmt: skip
-    teachers: dict[str, TeacherSource] = {"initial": initial_source(start)}
+    teachers: dict[str, TeacherSource] = {"initial": Initial()}
     terms = [ce(alpha), kd("task", 1.0 - alpha, task_temperature, kd_direction, name="kd_task")]
     if alpha < 1.0:
         teachers["task"] = task_source(
@@ -170,6 +173,8 @@ def rdft(
         features(feature_weight, reduction=feature_reduction, tokens=feature_tokens),
         activation(rar_weight, tuple(shifted), rar_power, rows=rar_rows, floor=rar_floor, centre=rar_centre),
     ]
+    if start == "random" and head_mode == "frozen":
+        raise RequestError("head_mode: a frozen head with start=random would stay random; leave one out")
     control, reference = steering(controller, robust_weight, controller_reference, rank, lora_alpha)
     return Method(
         tuning=student_tuning(student, rank, lora_alpha, dropout, targets, blocks, head_mode, variant),

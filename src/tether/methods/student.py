@@ -6,14 +6,13 @@ from typing import Literal
 
 from tether import tune
 from tether.errors import RequestError
-from tether.methods.method import Initial, TeacherSource, Trained
 from tether.tune import Tuning, Variant
 from tether.tune.top_blocks import top_blocks
 
 Student = Literal["lora", "last_blocks", "full"]
 HeadMode = Literal["trainable", "frozen"]
 Targets = Literal["all", "qv"] | list[str]
-HeadStart = Literal["probe", "random"]
+HeadStart = Literal["auto", "probe", "random"]
 
 
 def student_tuning(
@@ -60,15 +59,3 @@ def student_tuning(
     if student == "last_blocks":
         return top_blocks(blocks, head)
     return tune.lora(rank, lora_alpha, dropout, head, targets, variant)
-
-
-def initial_source(start: HeadStart) -> TeacherSource:
-    """M_0 for a student whose head starts so: its own start, or the same network under the linear probe.
-
-    A random head teaches nothing, so that M_0 is then a model by itself and holds a copy of the weights.
-
-    Example:
-        >>> initial_source("random").method
-        'linear_probe'
-    """
-    return Initial() if start == "probe" else Trained("linear_probe")

@@ -44,6 +44,12 @@ def random_start(loaded: Loaded, classes: Sequence[str], seed: int) -> Model:
     return Model(loaded.backbone, {MAIN: head}, classes)
 
 
+def brings_head(loaded: Loaded, classes: Sequence[str]) -> bool:
+    """Whether the model has a head for these classes untrained: its own, or one made of their names."""
+    own = loaded.head is not None and loaded.classes == tuple(classes)
+    return own or loaded.make_head is not None
+
+
 def probe_start(loaded: Loaded, classes: Sequence[str], data: ProbeData, device: torch.device) -> Model:
     """The backbone under the head it starts from (METHODS 1.2).
 

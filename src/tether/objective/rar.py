@@ -45,6 +45,23 @@ def correlations(student: Tensor, teacher: Tensor, floor: float = FLOOR) -> tupl
     return (a * b).sum(0) / norms, variance > eps
 
 
+def check_rows(count: int, else_: str = "") -> None:
+    """Refuse fewer rows than a correlation needs.
+
+    Args:
+        count: rows there will be in every step.
+        else_: a further way out, for the message.
+
+    Raises:
+        RequestError: for fewer than 16.
+    """
+    if count < MIN_ROWS:
+        raise RequestError(
+            f"RAR compares features over at least {MIN_ROWS} rows, got {count}; raise train.batch_size, "
+            f"lower train.accumulate,{else_} take several rows of a sample (rar_rows=tokens), or set rar_weight=0"
+        )
+
+
 def rar(student: Tensor, teacher: Tensor, power: int = 1, floor: float = FLOOR) -> Tensor:
     """1 - tr(C)/d over live features, in [0, 2]; a statistic of the batch, not a mean over examples.
 
@@ -67,12 +84,7 @@ def rar(student: Tensor, teacher: Tensor, power: int = 1, floor: float = FLOOR) 
         >>> float(rar(a, a).abs()) < 1e-6, round(float(rar(-a, a)), 4)
         (True, 2.0)
     """
-    if len(student) < MIN_ROWS:
-        raise RequestError(
-            f"RAR compares features over at least {MIN_ROWS} rows, got {len(student)}; raise "
-            "train.batch_size, lower train.accumulate, take several rows of a sample (rar_rows=tokens), or "
-            "set rar_weight=0"
-        )
+    check_rows(len(student))
     r, alive = correlations(student, teacher, floor)
     if not bool(alive.any()):
         warnings.warn("RAR: the initial model's features are all constant here; the term is 0", stacklevel=2)

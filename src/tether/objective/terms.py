@@ -15,7 +15,7 @@ from tether.objective.divergences import Direction, cross_entropy, distillation,
 from tether.objective.features import Reduction, feature_distance
 from tether.objective.forwards import CLEAN, Forwards, aligned, spread
 from tether.objective.positions import Positions, pooled, positions, sampled
-from tether.objective.rar import FLOOR, centred, rar_over_layers
+from tether.objective.rar import FLOOR, centred, check_rows, rar_over_layers
 from tether.shifts.supplies import Supplies
 
 
@@ -199,6 +199,8 @@ def activation(
         return sampled(hidden, output.mask, scores.to(hidden.device))
 
     def loss(f: Forwards) -> Tensor:
+        if rows == "pooled" and any(f.part(v) is not None for v in listed(view)):
+            check_rows(len(f.batch()), " or shift every sample (shifted_fraction=1),")
         student: dict[int, list[Tensor]] = {k: [] for k in f.taps}
         original: dict[int, list[Tensor]] = {k: [] for k in f.taps}
         for view_name in dict.fromkeys((CLEAN, *listed(view))):

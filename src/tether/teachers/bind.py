@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from torch import nn
+
 from tether.methods import Initial, Method, Saved, Trained
 from tether.models.model import Model
 from tether.progress import say
@@ -44,10 +46,16 @@ def stopping_early(making: Making, patience: int) -> Making:
     )
 
 
-def bind(method: Method, model: Model, prepared: Mapping[str, Teacher]) -> dict[str, Teacher]:
-    """All of a method's teachers by name; after the tuning and before the first step."""
+def bind(
+    method: Method, model: Model, prepared: Mapping[str, Teacher], head: nn.Module | None = None
+) -> dict[str, Teacher]:
+    """All of a method's teachers by name; after the tuning and before the first step.
+
+    Args:
+        head: M_0's, where the student's own starts at random.
+    """
     return {
-        name: Teacher(initial_teacher(model, method.tuning))
+        name: Teacher(initial_teacher(model, method.tuning, head))
         if isinstance(source, Initial)
         else prepared[name]
         for name, source in method.teachers.items()

@@ -17,9 +17,9 @@ from tether import methods
 from tether.data import Examples
 from tether.errors import RequestError
 from tether.files import atomic, cache_dir, disk_errors, read_json, write_json
-from tether.finish import Judge, trained_state
+from tether.finish import Judge, start_state
 from tether.methods import Initial, Trained
-from tether.models.model import Model
+from tether.models.model import MAIN, Model
 from tether.objective import Runner
 from tether.progress import say
 from tether.teachers.initial import initial_teacher
@@ -179,13 +179,14 @@ def _train(
     torch.manual_seed(init_seed)
     groups = method.tuning.apply(model)
     model.to(making.engine.device)
-    teachers = {name: initial_teacher(model, method.tuning) for name in method.teachers}
-    origin = trained_state(model)
+    head = making.fresh("probe").heads[MAIN] if method.asks_initial_head else None
+    teachers = {name: initial_teacher(model, method.tuning, head) for name in method.teachers}
+    origin = start_state(model, head)
     fitted = fit(
         model, method, groups, making.examples, teachers, making.recipe, making.engine, making.seed, folder,
         fingerprint, f"{label} ({source.method})", making.judge,
     )  # fmt: skip
-    method.finish.apply(model, origin, method.start == "random", making.judge)
+    method.finish.apply(model, origin, making.judge)
     model.eval()
     confidence = mean_confidence(lambda batch, _hidden: model(batch), making.examples, making.engine)
     if making.engine.is_main:
