@@ -58,7 +58,8 @@ def check_rows(count: int, else_: str = "") -> None:
     if count < MIN_ROWS:
         raise RequestError(
             f"RAR compares features over at least {MIN_ROWS} rows, got {count}; raise train.batch_size, "
-            f"lower train.accumulate,{else_} take several rows of a sample (rar_rows=tokens), or set rar_weight=0"
+            f"lower train.accumulate,{else_} take several rows of a sample (rar_rows=tokens), or set "
+            "rar_weight=0"
         )
 
 
