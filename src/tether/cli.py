@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -15,6 +16,7 @@ from rich.console import Console
 
 from tether import __version__, cli_compare, cli_evaluate, cli_proof, cli_report, cli_shifts, cli_transfer
 from tether.errors import Interrupted, RequestError, nearest
+from tether.progress import silenced
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -237,6 +239,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # OpenMP threads that spin while they wait collapse on a machine that is not idle: with a second busy
     # process on two cores a training step took 2 to 5 s, and 0.7 s with this. Read when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if int(os.environ.get("RANK", "0")) > 0:  # a helper under torchrun; the main process tells everything
+        with silenced(), open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+            return _run(arguments)
+    return _run(arguments)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     try:
         result = app(args=list(arguments) if arguments is not None else None, standalone_mode=False)
     except RequestError as e:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -108,6 +109,16 @@ def begin(folder: Path, config: Config) -> None:
         command = f"# tether train {folder / CONFIG}\n"
         write_text(folder / CONFIG, command + yaml.safe_dump(config.flat(), sort_keys=False))
         write_json(folder / OPTIONS, _options(config))
+
+
+def summary_of_main(folder: Path) -> Any:
+    """Wait until the main process has finished the run: for the helpers of a run in several processes.
+
+    They look at the disk: a collective would time out during a long stress test.
+    """
+    while not (folder / "summary.json").is_file():
+        time.sleep(1.0)
+    return read_json(folder / "summary.json")
 
 
 @contextlib.contextmanager

@@ -18,7 +18,16 @@ from tether.evaluation.suite import Suite, check_request
 from tether.evaluation.summary import write_summary
 from tether.files import read_json
 from tether.finish import start_state
-from tether.folder import begin, default_folder, is_done, only_one, write_blend, write_data, write_merge
+from tether.folder import (
+    begin,
+    default_folder,
+    is_done,
+    only_one,
+    summary_of_main,
+    write_blend,
+    write_data,
+    write_merge,
+)
 from tether.making import making
 from tether.methods import Initial, Method
 from tether.models.load import Loaded
@@ -125,6 +134,8 @@ def _trained(
         config.seed, folder, config.fingerprint(), config.method.name,
         validation(method, config, suite, data, engine),
     )  # fmt: skip
+    if not engine.is_main:  # what comes now is one process's work
+        return Run(folder, summary_of_main(folder))
     flops = flops_of_step(student, method, runners, data, config, engine) if fitted.steps else None
     write_blend(folder, blend(method, student, others, config, suite, data, engine))
     finished = finish(method, student, origin, config, suite, data, engine)

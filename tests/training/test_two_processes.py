@@ -12,6 +12,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from project import make_project
+
 SCRIPT = """
 import sys
 from pathlib import Path
@@ -77,3 +79,27 @@ def test_two_processes_give_the_curve_and_the_weights_of_one(tmp_path: Path) -> 
         assert b["terms"] == pytest.approx(a["terms"], rel=1e-4, abs=1e-6)
     for name, value in before.items():
         assert torch.allclose(value, after[name], atol=1e-5), name
+
+
+@pytest.mark.skipif(not torch.distributed.is_available(), reason="torch without torch.distributed")
+def test_the_command_line_in_two_processes_tells_and_writes_once(tmp_path: Path) -> None:
+    config = make_project(tmp_path, train={"steps": 4, "batch_size": 32})
+    launch = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc_per_node",
+        "2",
+        "-m",
+        "tether",
+    ]
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "TETHER_CACHE": str(tmp_path / "cache")}
+    asked = [sys.executable, *torchrun, "train", str(config), "--json"]
+    done = subprocess.run(asked, env=env, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    (told,) = done.stdout.strip().splitlines()
+    assert json.loads(told)["steps"] == 4
+    assert done.stderr.count("stress test: done") <= 1
+    again = subprocess.run(asked, env=env, capture_output=True, text=True, timeout=240, check=False)
+    assert json.loads(again.stdout.strip()) == json.loads(told)  # both find it finished
