@@ -84,16 +84,7 @@ def test_two_processes_give_the_curve_and_the_weights_of_one(tmp_path: Path) -> 
 @pytest.mark.skipif(not torch.distributed.is_available(), reason="torch without torch.distributed")
 def test_the_command_line_in_two_processes_tells_and_writes_once(tmp_path: Path) -> None:
     config = make_project(tmp_path, train={"steps": 4, "batch_size": 32})
-    launch = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc_per_node",
-        "2",
-        "-m",
-        "tether",
-    ]
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "tether"]
     env = {**os.environ, "OMP_NUM_THREADS": "1", "TETHER_CACHE": str(tmp_path / "cache")}
     asked = [sys.executable, *torchrun, "train", str(config), "--json"]
     done = subprocess.run(asked, env=env, capture_output=True, text=True, timeout=240, check=False)
