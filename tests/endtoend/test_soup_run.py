@@ -67,9 +67,10 @@ def test_another_seed_shares_no_ingredient_and_a_greedy_one_shares_all(config: P
 
 
 def test_finished_runs_are_mixed_afterwards(config: Path, tmp_path: Path) -> None:
+    from_probe = {"name": "lora", "start": "probe"}
     runs = [
-        tether.train(str(config), method=m, seed=s, output=str(tmp_path / f"{m}{s}")).folder
-        for m, s in (("lp_ft", 0), ("lp_ft", 1), ("lora", 0))
+        tether.train(str(config), method=m, seed=s, output=str(tmp_path / f"{m['name']}{s}")).folder
+        for m, s in (({"name": "lp_ft"}, 0), ({"name": "lp_ft"}, 1), (from_probe, 0))
     ]
     model, told = soup_of(runs)
     assert [r.name for r in told] == [str(r) for r in runs]

@@ -144,7 +144,7 @@ def rdft(
         shifted_fraction: the chance of each sample to be shifted in a step; L_robust stays what it is on
             average, and costs so much less: 1 shifts every sample, as printed.
         start: the student's head at step 0: "auto" takes one that the model brings for these classes, else a
-            random one; "probe" fits a linear probe where it brings none.
+            random one; "probe" fits a linear probe where it brings none, and a frozen head always.
     """
     shifted = several(views, shifts, severities, fraction=shifted_fraction)
     lesson, masked = robust_lesson(
@@ -173,8 +173,10 @@ def rdft(
         features(feature_weight, reduction=feature_reduction, tokens=feature_tokens),
         activation(rar_weight, tuple(shifted), rar_power, rows=rar_rows, floor=rar_floor, centre=rar_centre),
     ]
-    if start == "random" and head_mode == "frozen":
-        raise RequestError("head_mode: a frozen head with start=random would stay random; leave one out")
+    if head_mode == "frozen":
+        if start == "random":
+            raise RequestError("head_mode: a frozen head with start=random would stay random; leave one out")
+        start = "probe"
     control, reference = steering(controller, robust_weight, controller_reference, rank, lora_alpha)
     return Method(
         tuning=student_tuning(student, rank, lora_alpha, dropout, targets, blocks, head_mode, variant),
