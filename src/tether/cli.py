@@ -14,7 +14,16 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from tether import __version__, cli_compare, cli_evaluate, cli_proof, cli_report, cli_shifts, cli_transfer
+from tether import (
+    __version__,
+    cli_cache,
+    cli_compare,
+    cli_evaluate,
+    cli_proof,
+    cli_report,
+    cli_shifts,
+    cli_transfer,
+)
 from tether.errors import Interrupted, RequestError, nearest
 from tether.progress import silenced
 
@@ -125,6 +134,9 @@ def doctor(config: ConfigArgument, overrides: Overrides = None, as_json: AsJson 
         findings.show(OUT)
     if findings.leaks:
         raise typer.Exit(1)
+
+
+app.command(rich_help_panel=LOOK)(cli_cache.cache)
 
 
 @app.command("list", rich_help_panel=LOOK)

@@ -146,7 +146,7 @@ def test_smoothing_makes_the_teacher_less_sure() -> None:
 def test_rdft_takes_the_options_to_its_teacher() -> None:
     options = {"task_teacher_patience": 3, "task_teacher_smoothing": 0.1, "cross_fit_folds": 2}
     teacher = methods.build("rdft", options).teachers["task"]
-    assert teacher == Trained("lp_ft", {"label_smoothing": 0.1}, patience=3, folds=2)
+    assert teacher == Trained("finetune", {"label_smoothing": 0.1}, patience=3, folds=2)
     assert methods.build("rdft", {"task_teacher": "runs/a"}).teachers["task"] == Saved("runs/a")
 
 
@@ -164,7 +164,7 @@ def test_a_run_with_cross_fitted_teachers_and_a_reference(tmp_path: Path, capsys
     said = " ".join(capsys.readouterr().err.split())
     assert "reference: lora has" in said
     found = sorted(p.name.split("-")[0] for p in (tmp_path / "cache" / "teachers").iterdir())
-    assert found == ["lora", "lp_ft", "lp_ft"]
+    assert found == ["finetune", "finetune", "lora"]
     stated = [
         json.loads((p / "teacher.json").read_text()) for p in (tmp_path / "cache" / "teachers").iterdir()
     ]

@@ -220,6 +220,13 @@ def test_rar_with_too_few_rows_stops_before_the_first_step(tmp_path: Path) -> No
     assert not (tmp_path / "log.jsonl").exists()
 
 
+@pytest.mark.parametrize("name", ["ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED"])
+def test_a_launch_that_shards_the_weights_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "true")
+    with pytest.raises(RequestError, match=f"{name} is set.*torchrun"):
+        Engine("fp32")
+
+
 def test_the_schedule_warms_up_and_decays_to_zero() -> None:
     recipe = TrainConfig(steps=100, warmup=0.1)
     factors = [recipe.factor(s, 100) for s in range(100)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -14,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from tether import methods
+from tether.cached import keep_bound, mark_used
 from tether.data import Examples
 from tether.errors import RequestError
 from tether.files import atomic, cache_dir, disk_errors, read_json, write_json
@@ -157,6 +159,7 @@ def _load(label: str, source: Trained, method: methods.Method, making: Making, f
         state = load_file(folder / "model.safetensors")
     except (OSError, SafetensorError):
         return None  # damaged: train it again
+    mark_used(folder)
     about = read_json(folder / "teacher.json")
     model = making.fresh(method.start)
     method.tuning.apply(model)  # adapters, if it has any, are part of the saved state
@@ -195,6 +198,8 @@ def _train(
         # Written last: its presence says that the model is whole.
         about = {"method": source.method, "train_seconds": fitted.train_seconds, "confidence": confidence}
         write_json(folder / "teacher.json", about)
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)  # twice the model's size, and done with
+        keep_bound()
     return Built(model, fitted.train_seconds, False, confidence)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,24 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tether.errors import RequestError
 from tether.objective import Runner
+
+SHARDED = ("ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED", "ACCELERATE_USE_MEGATRON_LM")
+
+
+def check_launch(environment: Mapping[str, str]) -> None:
+    """Refuse a launch that shards the weights: teachers read the student's, and checkpoints hold whole ones.
+
+    Raises:
+        RequestError: the launcher asks for FSDP, DeepSpeed or Megatron.
+    """
+    for name in SHARDED:
+        if environment.get(name, "false").lower() == "true":
+            raise RequestError(
+                f"launch: {name} is set, but tether trains whole copies of the model (DDP); launch with "
+                "torchrun, or accelerate launch --multi_gpu; docs/scale.md says how large a model that fits"
+            )
 
 
 class Engine:
@@ -25,6 +43,7 @@ class Engine:
     """
 
     def __init__(self, precision: str = "auto") -> None:
+        check_launch(os.environ)
         from accelerate import Accelerator, DistributedDataParallelKwargs
         from accelerate.state import AcceleratorState
 
