@@ -47,7 +47,8 @@ def test_options_are_resolved_with_defaults() -> None:
     resolved = methods.options("wise_ft", {"alpha": "auto"})
     assert resolved == {"alpha": "auto", "variant": "end_to_end"}
     assert methods.options("lora", {}) == {
-        "rank": 8, "lora_alpha": 16.0, "dropout": 0.0, "variant": "lora", "start": "auto",
+        "rank": 8, "lora_alpha": 16.0, "dropout": 0.0, "variant": "lora", "targets": "all",
+        "start": "auto",
     }  # fmt: skip
 
 

@@ -23,6 +23,7 @@ from tiny import ListExamples, tiny_batch, tiny_model
 TUNINGS = {
     "last block": lambda: top_blocks(1),
     "three sections": lambda: tune.tail(0.6, 0.0, ("combined", "unclean"), "block"),
+    "upper adapters": lambda: tune.lora(rank=2, layers="upper"),
     "dropout": lambda: tune.tail(0.6, 0.3, ("combined",), "classifier"),
 }
 

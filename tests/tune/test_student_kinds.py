@@ -16,6 +16,7 @@ from tether.models.heads import LinearHead
 from tether.models.load import load_backbone
 from tether.models.model import Model
 from tether.teachers.initial import initial_teacher
+from tether.training.frozen import frozen_blocks
 from tether.tune.selected import selected
 from tether.tune.top_blocks import top_blocks
 from tiny import fixed, tiny_batch, tiny_bert, tiny_model, tiny_texts
@@ -91,6 +92,16 @@ def test_lora_adapts_all_layers_queries_and_values_or_those_named(tmp_path: Path
     model = tiny_model()
     tune.lora(rank=2, layers=["1.0"]).apply(model)
     assert adapted(model) == {"blocks.1.0"}
+
+
+def test_adapters_of_the_upper_half_leave_the_lower_one_frozen(tmp_path: Path) -> None:
+    for model in (text_model(tmp_path), tiny_model()):
+        tune.lora(rank=2, layers="upper").apply(model)
+        blocks = model.backbone.blocks()
+        assert len(blocks) == 2
+        tuned = [any(p.requires_grad for p in b.parameters()) for b in blocks]
+        assert tuned == [False, True]
+        assert frozen_blocks(model) == 1
 
 
 def test_layers_that_are_not_there_are_refused(tmp_path: Path) -> None:

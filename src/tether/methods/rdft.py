@@ -42,6 +42,7 @@ ABLATIONS: Mapping[str, Mapping[str, Any]] = {
     "rank 4": {"rank": 4},
     "rank 32": {"rank": 32},
     "adapters on q and v": {"targets": "qv"},
+    "adapters on the upper half of the blocks": {"targets": "upper"},
     "student full": {"student": "full"},
     "controller id_floor": {"controller": "id_floor"},
 }
@@ -137,7 +138,7 @@ def rdft(
         rar_centre: "joint", or clean rows and each view's by themselves ("source").
         student: "lora", "last_blocks" or "full"; the last two hold a copy of the weights for M_0.
         dropout: on the adapters' input.
-        targets: layers with an adapter: "all", "qv", or ends of module names.
+        targets: layers with an adapter: "all", "qv", "upper" (half of the blocks), or ends of module names.
         blocks: how many of the last blocks.
         head_mode: "trainable" or "frozen".
         variant: of the student's adapters (see `tune.lora`); "dora" and "pissa" cannot merge: mu null.

@@ -11,7 +11,7 @@ from tether.tune.top_blocks import top_blocks
 
 Student = Literal["lora", "last_blocks", "full"]
 HeadMode = Literal["trainable", "frozen"]
-Targets = Literal["all", "qv"] | list[str]
+Targets = Literal["all", "qv", "upper"] | list[str]
 HeadStart = Literal["auto", "probe", "random"]
 
 
@@ -33,7 +33,7 @@ def student_tuning(
         rank: of the adapters; with the next three and `variant` for "lora".
         lora_alpha: over rank, the adapters' scale.
         dropout: on the adapters' input.
-        targets: the layers with an adapter: "all", "qv", or ends of module names.
+        targets: layers with an adapter: "all", "qv", "upper" (half of the blocks), or ends of module names.
         blocks: how many of the last blocks, for "last_blocks".
         head_mode: "frozen" keeps the initial model's head.
         variant: of the adapters (see `tune.lora`).

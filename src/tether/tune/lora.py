@@ -48,7 +48,7 @@ def lora(
         alpha: the numerator of the scale s.
         dropout: on the adapters' input.
         head: whether the head trains too (METHODS 1.1, head_mode).
-        layers: "all" of them, "qv" or names (see `selected`).
+        layers: "all" of them, "qv", "upper" or names (see `selected`).
         variant: "rslora" s = alpha / sqrt(rank) (Kalajdzievski 2023); "dora" m (W + BA) / ||W + BA|| with a
             trained m (Liu et al. 2024); "pissa" A and B start from W's largest singular vectors (Meng et al.
             2024); "ia3" each output times a trained number that starts at 1 (Liu et al. 2022), without rank.
@@ -69,7 +69,7 @@ def lora(
         network = model.backbone.network
         found, left_out = targets(network, model.backbone.blocks(), takes(variant))
         ran = really_run(model.backbone, found)
-        names = selected(network, [n for n in found if n in ran], layers)
+        names = selected(network, [n for n in found if n in ran], layers, model.backbone.blocks())
         if layers == "all":
             note_left_out([*left_out, *(n for n in found if n not in ran)])
         if not names:
