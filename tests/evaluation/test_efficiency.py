@@ -60,7 +60,7 @@ def test_a_step_of_full_fine_tuning_is_three_forwards_without_the_input_s_gradie
 
 def test_a_teacher_s_forwards_count_and_need_no_gradients() -> None:
     model = tiny_model()
-    method = methods.build("rdft", {"alpha": 1.0})
+    method = methods.build("rdft", {"alpha": 1.0, "shifted_fraction": 1.0})
     method.tuning.apply(model)
     batch = tiny_batch(16)
     teachers = {"initial": initial_teacher(model, method.tuning)}

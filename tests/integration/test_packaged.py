@@ -39,7 +39,7 @@ def test_frozen_digit_features_are_worth_something(tmp_path: Path) -> None:
 def test_rdft_takes_steps_on_digits(tmp_path: Path) -> None:
     run = tether.train(
         "digits",
-        [*SHORT, "method.mu=0.5", "method.target=shifted"],
+        [*SHORT, "method.mu=0.5", "method.target=shifted", "method.start=probe"],
         method="rdft",
         output=str(tmp_path / "run"),
     )
