@@ -67,7 +67,9 @@ def finished(folder: Path) -> Config:
 def check_line(folder: Path) -> None:
     """Refuse a run whose start and result no straight line of models joins, before a weight is read."""
     method = method_of(finished(folder))
-    if method.start == "random" and not method.finish.interpolates:
+    # Adapters start at 0, so M_0 under its own head is the other end of their line; weights that trained
+    # freely under a random head have left for elsewhere.
+    if method.start == "random" and not (method.finish.interpolates or method.tuning.shares_base):
         raise RequestError(
             f"merge: {folder} started from a random head, so there is no initial model to merge with "
             "(METHODS 1.11); merge a run that starts from the probe, such as lp_ft, lora or rdft"

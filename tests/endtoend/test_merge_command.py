@@ -32,8 +32,9 @@ def state(folder: Path) -> dict[str, torch.Tensor]:
     return {n: p.detach() for n, p in load(folder).named_parameters()}
 
 
-def test_the_ends_are_the_start_and_the_result(config: Path, tmp_path: Path) -> None:
-    run = train(config, tmp_path / "lora", "lora")
+@pytest.mark.parametrize("start", ["auto", "random", "probe"])
+def test_the_ends_are_the_start_and_the_result(config: Path, tmp_path: Path, start: str) -> None:
+    run = train(config, tmp_path / "lora", "lora", f"method.start={start}")
     probe = train(config, tmp_path / "lp", "linear_probe")
     zero = merge_run(run, mu=0.0, grid=2, output=tmp_path / "zero")
     one = merge_run(run, mu=1.0, grid=2, output=tmp_path / "one")
