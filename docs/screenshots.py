@@ -1,6 +1,7 @@
 """Take the report's pictures for the documentation from a folder of runs.
 
     python docs/screenshots.py runs/compare-sentiment
+    python docs/screenshots.py runs/compare-digits --top docs/images/report.png   # the README's one
 
 It writes docs/images/report-*.webp and needs a Chromium on the path (or $CHROMIUM) and nothing else.
 """
@@ -21,6 +22,7 @@ from tether.report.page import write_page  # noqa: E402
 from tether.report.runs import find_runs, read_runs  # noqa: E402
 
 DESKTOP, PHONE = 1100, 390  # points
+TOP = 1160  # points of the page's first screen
 SCREENS = 1.6  # heights of a phone's screen that its picture shows
 
 
@@ -49,6 +51,14 @@ def take(page: Path, folder: Path) -> list[Path]:
     return taken
 
 
+def take_top(page: Path, path: Path) -> list[Path]:
+    """The page's first screen alone: verdict and table."""
+    with Chromium() as browser:
+        tab = browser.open(page.resolve().as_uri(), DESKTOP)
+        tab.screenshot(path, {"x": 0, "y": 0, "width": DESKTOP, "height": TOP})
+    return [path]
+
+
 def taken_as(taken: list[Path], path: Path) -> Path:
     """The path, noted among those written."""
     taken.append(path)
@@ -62,13 +72,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "images")
     parser.add_argument("--title", help="heading of the page; the folder's name by default")
     parser.add_argument("--command", default="", help="the command that made the runs, shown on the page")
+    parser.add_argument("--top", type=Path, help="only the first screen, into this file")
     given = parser.parse_args()
     runs = read_runs(find_runs(given.folder))
     given.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         title = given.title or given.folder.resolve().name
         page = write_page(compare_runs(runs), runs, Path(scratch) / "report.html", title, given.command)
-        for path in take(page, given.out):
+        for path in take(page, given.out) if given.top is None else take_top(page, given.top):
             print(f"{path} {path.stat().st_size // 1000} kB")
 
 
