@@ -13,7 +13,6 @@ from typing import Any
 import yaml
 from filelock import FileLock, Timeout
 
-from tether import methods
 from tether.config import Config, parse
 from tether.data import DataBundle
 from tether.errors import RequestError
@@ -22,7 +21,6 @@ from tether.finish import Blended, Finished
 from tether.progress import say
 
 CONFIG = "config.yaml"
-OPTIONS = "options.json"  # of the method, defaults filled in, when the run was made
 ERROR = "error.txt"  # the traceback of a run of a grid that failed
 LOCK = ".lock"
 
@@ -46,13 +44,18 @@ def written_config(folder: Path) -> Config:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as e:
         raise RequestError(f"{path} is not YAML: {e}") from e
-    return parse(raw)
+    try:
+        return parse(raw)
+    except RequestError as e:
+        raise RequestError(
+            f"{path}: {e}. If another version of tether wrote it, choose another output, or remove that "
+            "folder"
+        ) from e
 
 
 def _check_same(folder: Path, config: Config) -> None:
     written = written_config(folder)
     if written.fingerprint() == config.fingerprint():
-        _check_defaults(folder, config)
         return
     old, new = written.flat(), config.flat()
     differ = [k for k in new if k != "output" and old.get(k) != new[k]]
@@ -60,29 +63,6 @@ def _check_same(folder: Path, config: Config) -> None:
         f"{folder} holds a run of another config (they differ in {', '.join(differ)}); "
         "choose another output, or remove that folder"
     )
-
-
-def _check_defaults(folder: Path, config: Config) -> None:
-    """Refuse a run of the same words that meant something else when it was made.
-
-    Raises:
-        RequestError: an option that neither config gives has another default now.
-    """
-    if not (folder / OPTIONS).is_file():
-        return
-    then, now = read_json(folder / OPTIONS), _options(config)
-    changed = [f"{k} ({then[k]} then, {now[k]} now)" for k in now if k in then and then[k] != now[k]]
-    if changed:
-        raise RequestError(
-            f"{folder} holds a run of {config.method.name} with other defaults: {', '.join(changed)}; choose "
-            "another output, remove that folder, or give these options"
-        )
-
-
-def _options(config: Config) -> dict[str, Any]:
-    """The method's options with defaults, as JSON gives them back."""
-    found: dict[str, Any] = json.loads(json.dumps(methods.options(config.method.name, config.method.options)))
-    return found
 
 
 def is_done(folder: Path, config: Config) -> bool:
@@ -108,7 +88,6 @@ def begin(folder: Path, config: Config) -> None:
     if not (folder / CONFIG).is_file():
         command = f"# tether train {folder / CONFIG}\n"
         write_text(folder / CONFIG, command + yaml.safe_dump(config.flat(), sort_keys=False))
-        write_json(folder / OPTIONS, _options(config))
 
 
 def summary_of_main(folder: Path) -> Any:

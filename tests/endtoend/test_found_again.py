@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
 from tether.config import load_config
 from tether.errors import RequestError
-from tether.folder import OPTIONS, begin, is_done
+from tether.folder import begin, is_done
 
 
 def test_a_run_made_under_other_defaults_is_not_taken_for_this_one(tmp_path: Path) -> None:
@@ -18,15 +17,16 @@ def test_a_run_made_under_other_defaults_is_not_taken_for_this_one(tmp_path: Pat
     begin(folder, config)
     (folder / "summary.json").write_text("{}")
     assert is_done(folder, config)
-    then = json.loads((folder / OPTIONS).read_text())
-    assert then["rank"] == 8
-    (folder / OPTIONS).write_text(json.dumps({**then, "rank": 4}))
-    with pytest.raises(RequestError, match=r"lora with other defaults: rank \(4 then, 8 now\)"):
+    path = folder / "config.yaml"  # it holds every default of the day
+    path.write_text(path.read_text().replace("rank: 8", "rank: 4"))
+    with pytest.raises(RequestError, match=r"another config \(they differ in method\)"):
         is_done(folder, config)
 
 
-def test_a_run_from_before_defaults_were_kept_is_found(tmp_path: Path) -> None:
+def test_a_config_of_another_version_is_named(tmp_path: Path) -> None:
     config = load_config("digits", ["method=lora"])
     begin(tmp_path / "lora", config)
-    (tmp_path / "lora" / OPTIONS).unlink()
-    assert not is_done(tmp_path / "lora", config)
+    path = tmp_path / "lora" / "config.yaml"
+    path.write_text(path.read_text().replace("rank:", "ranks:"))
+    with pytest.raises(RequestError, match=r"lora.config\.yaml: .*ranks.*another version"):
+        is_done(tmp_path / "lora", config)
