@@ -10,10 +10,10 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
+
+from child import measured
 
 VARIANTS = {
     "lora": ["method=lora"],
@@ -21,14 +21,11 @@ VARIANTS = {
     "rdft, both teachers": ["method=rdft"],
     "finetune": ["method=finetune"],
 }
-CHILD = Path(__file__).with_name("train_steps.py")
 
 
 def measure(preset: str, overrides: list[str], steps: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as out:
-        command = [sys.executable, str(CHILD), preset, out, "all", f"train.steps={steps}", *overrides]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return json.loads(done.stdout.strip().splitlines()[-1])
+        return measured("train_steps.py", preset, out, "all", f"train.steps={steps}", *overrides)
 
 
 def main() -> None:

@@ -10,18 +10,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+from child import measured
 
-CHILD = Path(__file__).with_name("train_steps.py")
 METHODS = ("finetune", "lora", "rdft")
 DEPTHS, BATCHES, SAMPLES = (2, 4, 8, 12), (8, 16, 32, 64), (128, 256, 512, 1024)
 MIDDLE = {"depth": 4, "batch": 32, "samples": 128}  # what a point is where its axis does not say otherwise
@@ -58,17 +55,11 @@ def measure(method: str, depth: int, batch: int, samples: int, whole: bool) -> f
     with tempfile.TemporaryDirectory() as folder:
         model = vision_transformer(Path(folder) / "vit", depth)
         length = "train.epochs=3" if whole else f"train.steps={STEPS}"
-        command = [
-            str(CHILD), "digits", str(Path(folder) / "run"), str(samples), f"model.name={model}",
+        found = measured(
+            "train_steps.py", "digits", Path(folder) / "run", samples, f"model.name={model}",
             f"method={method}", "data.size=64", f"train.batch_size={batch}", length, "evaluate.shifts=[]",
-        ]  # fmt: skip
-        done = subprocess.run(
-            [sys.executable, *command], capture_output=True, text=True, check=False,
-            env={"OMP_WAIT_POLICY": "PASSIVE", **os.environ},
         )  # fmt: skip
-    if done.returncode:
-        raise SystemExit(f"{method} failed:\n{done.stderr[-2000:]}")
-    return float(json.loads(done.stdout.strip().splitlines()[-1])["whole" if whole else "step"])
+    return found["whole" if whole else "step"]
 
 
 def slope(x: list[float], y: list[float]) -> float:

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import torch
 from step_cost import MODELS
-from torch.utils.flop_counter import FlopCounterMode
 
 from tether import methods
 from tether.config import load_config
+from tether.evaluation.flops import flops
 from tether.scene import ingredients, start
 
 BATCH, FRACTION, PASSES = 32, 0.1, (5, 10)
@@ -29,12 +29,6 @@ def seconds(run: Callable[[], object]) -> float:
     began = time.perf_counter()
     run()
     return time.perf_counter() - began
-
-
-def operations(run: Callable[[], object]) -> int:
-    with FlopCounterMode(display=False) as counter:
-        run()
-    return counter.get_total_flops()
 
 
 def main() -> None:
@@ -52,10 +46,8 @@ def main() -> None:
         data, engine, loaded = ingredients(config)
         model = start("probe", loaded, data, config.seed, engine)
         built = methods.build("three_head", {"fraction": FRACTION})
-        groups = built.tuning.apply(model)
-        trained = sum(p.numel() for g in groups.values() for p in g) / sum(
-            p.numel() for p in model.parameters()
-        )
+        built.tuning.apply(model)
+        tuned, total = model.parameter_counts()
         model.to(engine.device).eval()
         batch = data.id_test.batch(range(BATCH)).to(engine.device)
 
@@ -78,14 +70,14 @@ def main() -> None:
                 ratios.append(seconds(select) / base)
             row = {
                 "model": name,
-                "trained": trained,
+                "trained": tuned / total,
                 "passes": passes,
                 "time": statistics.median(ratios),
-                "operations": operations(select) / operations(once),
+                "operations": flops(select) / flops(once),
             }
             rows.append(row)
             print(
-                f"| {name} | {trained:.0%} | {passes} | {row['time']:.2f} | {row['operations']:.2f} |",
+                f"| {name} | {row['trained']:.0%} | {passes} | {row['time']:.2f} | {row['operations']:.2f} |",
                 flush=True,
             )
     if asked.json:

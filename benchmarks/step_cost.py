@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
+
+from child import measured
 
 # Model -> the preset whose data it reads, and picture size; batch as in the preset.
 MODELS = {
@@ -28,67 +27,6 @@ OURS = ("finetune", "lora", "rdft", "aug_ce", "three_head")
 THEIRS = ("trainer finetune", "trainer lora")
 SAMPLES = 128  # of the training set, a few steps an epoch; what is computed once is done in the first step
 
-OURS_CHILD = Path(__file__).with_name("train_steps.py")
-
-THEIRS_CHILD = """
-import json, resource, statistics, sys, time
-import torch
-from torch import nn
-from peft import LoraConfig, get_peft_model
-from transformers import Trainer, TrainerCallback, TrainingArguments
-from tether.config import load_config
-from tether.scene import ingredients
-from tether.tune.targets import targets
-
-preset, out, samples, kind, *overrides = sys.argv[1:]
-config = load_config(preset, overrides)
-data, engine, loaded = ingredients(config)
-count, samples = len(data.train), int(samples)
-backbone, train = loaded.backbone, data.train.subset([i * count // samples for i in range(samples)])
-
-class Net(nn.Module):
-    '''The library's network and a linear head, as a user would write them.'''
-    def __init__(self):
-        super().__init__()
-        self.backbone, self.head = backbone, nn.Linear(backbone.width, len(data.classes))
-    def forward(self, rows=None, labels=None):
-        # Reading and tokenising inside the step, as tether's step does.
-        batch = train.batch(rows.tolist()).to(rows.device)
-        logits = self.head(backbone.encode(batch).features)
-        return {"loss": nn.functional.cross_entropy(logits, batch.y), "logits": logits}
-
-net = Net()
-if kind == "lora":
-    names = [name for name in targets(backbone.network, backbone.blocks())[0]]
-    ends = ["backbone.network." + name for name in names]
-    net = get_peft_model(net, LoraConfig(r=8, lora_alpha=16, target_modules=ends, modules_to_save=["head"]))
-else:
-    for p in net.parameters():
-        p.requires_grad_(True)
-
-class Clock(TrainerCallback):
-    def __init__(self):
-        self.times = []
-    def on_step_begin(self, *args, **kwargs):
-        self.began = time.monotonic()
-    def on_step_end(self, *args, **kwargs):
-        self.times.append(time.monotonic() - self.began)
-
-clock = Clock()
-arguments = TrainingArguments(
-    out, max_steps=config.train.steps, per_device_train_batch_size=config.train.batch_size, report_to=[],
-    save_strategy="no", logging_strategy="no", disable_tqdm=True, use_cpu=engine.device.type == "cpu",
-    remove_unused_columns=False, learning_rate=1e-4, dataloader_pin_memory=False,
-    bf16=engine.precision == "bf16",
-)
-rows = [{"rows": i, "labels": int(train.labels[i])} for i in range(len(train))]
-Trainer(net, arguments, train_dataset=rows, callbacks=[clock]).train()
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-if torch.cuda.is_available():
-    peak = torch.cuda.max_memory_allocated()
-print(json.dumps({"step": statistics.median(clock.times), "peak": peak}))
-"""
-
 
 def measure(name: str, model: str, steps: int) -> dict[str, float]:
     """One process of one variant."""
@@ -96,17 +34,8 @@ def measure(name: str, model: str, steps: int) -> dict[str, float]:
     overrides = [*overrides, f"train.steps={steps}", "evaluate.shifts=[]"]
     with tempfile.TemporaryDirectory() as out:
         if name in THEIRS:
-            command = ["-c", THEIRS_CHILD, preset, out, str(SAMPLES), name.split()[1], *overrides]
-        else:
-            command = [str(OURS_CHILD), preset, out, str(SAMPLES), *overrides, f"method={name}"]
-        done = subprocess.run(
-            [sys.executable, *command], capture_output=True, text=True, check=False,
-            env={"OMP_WAIT_POLICY": "PASSIVE", **os.environ},
-        )  # fmt: skip
-    if done.returncode:
-        raise SystemExit(f"{model}, {name} failed:\n{done.stderr[-2000:]}")
-    found: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
-    return found
+            return measured("trainer_steps.py", preset, out, SAMPLES, name.split()[1], *overrides)
+        return measured("train_steps.py", preset, out, SAMPLES, *overrides, f"method={name}")
 
 
 def ratio(runs: list[dict[str, float]], base: list[dict[str, float]], key: str) -> float:

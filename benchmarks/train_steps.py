@@ -19,6 +19,7 @@ import torch
 
 from tether import methods
 from tether.config import load_config
+from tether.data import Examples
 from tether.making import making
 from tether.scene import ingredients, initial_head, settled, start, suite_of
 from tether.supply import ready, supplies_of
@@ -26,13 +27,17 @@ from tether.teachers import bind, prepare
 from tether.training import fit
 
 
+def spread(examples: Examples, count: int) -> Examples:
+    """So many, from all over the set, which may be ordered by class."""
+    return examples.subset([i * len(examples) // count for i in range(count)])
+
+
 def fitted_steps(preset: str, out: Path, samples: str, overrides: list[str]) -> dict[str, float]:
     """Train as the run would, on some of the samples, and say what it cost."""
     config = load_config(preset, overrides)
     data, engine, loaded = ingredients(config)
     if samples != "all":
-        count = len(data.train)  # spread over the set, which may be ordered by class
-        few = data.train.subset([i * count // int(samples) for i in range(int(samples))])
+        few = spread(data.train, int(samples))
         data = replace(data, train=few, fingerprint=f"{data.fingerprint}-{samples}")
     supplies = supplies_of(config, data, engine, loaded)
     built = methods.build(config.method.name, config.method.options)

@@ -26,6 +26,7 @@ from train_steps import fitted_steps
 from tether.batch import Batch
 from tether.data.ahead import ahead
 from tether.objective import StepForwards
+from tether.objective.forwards import STUDENT
 from tether.shifts import Mixture
 from tether.training import Engine
 
@@ -50,7 +51,7 @@ def profile(preset: str, method: str, steps: int, overrides: list[str]) -> dict[
     plain = StepForwards._output
 
     def output(self: StepForwards, who: str, *given: Any) -> Any:
-        return clock.timed("student" if who == "student" else "teachers", plain)(self, who, *given)
+        return clock.timed("student" if who == STUDENT else "teachers", plain)(self, who, *given)
 
     asked = [*overrides, f"train.steps={steps}", f"method={method}"]
     with tempfile.TemporaryDirectory() as folder:

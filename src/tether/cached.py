@@ -49,20 +49,19 @@ def entries() -> list[Entry]:
     return sorted(found, key=lambda e: e.used)
 
 
-def trim(bound: float, now: float | None = None) -> list[Entry]:
+def trim(bound: float) -> list[Entry]:
     """Remove the longest unused entries until the cache holds `bound` bytes; what is in use stays.
 
     Args:
         bound: bytes.
-        now: seconds since the epoch; for tests.
 
     Returns:
         What was removed.
     """
     held = entries()
-    total, gone = sum(e.size for e in held), []
+    total, gone, lately = sum(e.size for e in held), [], time.time() - RECENT
     for entry in held:
-        if total <= bound or entry.used > (time.time() if now is None else now) - RECENT:
+        if total <= bound or entry.used > lately:
             break
         _remove(entry.path)
         total -= entry.size

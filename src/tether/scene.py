@@ -16,12 +16,12 @@ from tether.methods import Method
 from tether.models.config import ModelConfig
 from tether.models.load import SMALL, Loaded, load_backbone
 from tether.models.loaded import picture_side
-from tether.models.model import MAIN, Model
+from tether.models.model import MAIN, Model, Start
 from tether.models.start import (
     TEXT_START,
     ProbeData,
-    brings_head,
     check_text_tower,
+    meant,
     probe_start,
     random_start,
     text_start,
@@ -47,9 +47,10 @@ def ingredients(config: Config) -> tuple[DataBundle, Engine, Loaded]:
     return data, Engine(config.train.precision), loaded
 
 
-def start(kind: str, loaded: Loaded, data: DataBundle, seed: int, engine: Engine) -> Model:
+def start(kind: Start, loaded: Loaded, data: DataBundle, seed: int, engine: Engine) -> Model:
     """The student at step 0."""
-    if kind == "random" or (kind == "auto" and not brings_head(loaded, data.classes)):
+    kind = meant(kind, loaded, data.classes)
+    if kind == "random":
         return random_start(loaded, data.classes, seed)
     if kind == TEXT_START:
         return text_start(loaded, data.classes)
@@ -60,9 +61,7 @@ def start(kind: str, loaded: Loaded, data: DataBundle, seed: int, engine: Engine
 
 def settled(method: Method, loaded: Loaded, classes: Sequence[str]) -> Method:
     """The method on this model: "auto" becomes the start that it means there."""
-    if method.start != "auto":
-        return method
-    return replace(method, start="probe" if brings_head(loaded, classes) else "random")
+    return replace(method, start=meant(method.start, loaded, classes))
 
 
 def initial_head(

@@ -13,7 +13,7 @@ from tether.folder import written_config
 from tether.inference import load
 from tether.models.load import load_backbone
 from tether.models.model import Model
-from tether.models.start import brings_head
+from tether.models.start import meant
 
 
 def soup_of(runs: Sequence[str | Path], judge: Judge | None = None) -> tuple[Model, list[Blended]]:
@@ -87,7 +87,7 @@ def _random_head(folder: Path) -> int | None:
     start = methods.build(config.method.name, config.method.options).start
     if start == "auto":
         loaded, classes = load_backbone(config.model), read_json(folder / "classes.json")
-        start = "probe" if brings_head(loaded, classes) else "random"
+        start = meant(start, loaded, classes)
     return config.seed if start == "random" else None
 
 

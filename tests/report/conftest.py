@@ -1,5 +1,7 @@
 """One set of run folders for all tests of the report."""
 
+from dataclasses import replace
+
 import pytest
 from run_folder import METHODS, write_run
 
@@ -17,6 +19,17 @@ def run_folders(tmp_path_factory):
 @pytest.fixture(scope="session")
 def runs(run_folders):
     return read_runs(run_folders)
+
+
+@pytest.fixture(scope="session")
+def ordinary(runs):
+    """Models trained without an intervention, eight more runs of them: enough for the line."""
+    return [
+        replace(r, method=f"{r.method}-{k}", config={"method": {"name": r.method}})
+        for r in runs
+        if r.method in ("linear_probe", "finetune")
+        for k in range(2)
+    ]
 
 
 @pytest.fixture(scope="session")

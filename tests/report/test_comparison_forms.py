@@ -187,18 +187,12 @@ def test_a_metric_over_groups_needs_groups(runs):
         compare_runs(runs, resamples=20, metric="macro_f")
 
 
-def test_the_line_of_ordinary_models(runs):
+def test_the_line_of_ordinary_models(runs, ordinary):
     out = compare_runs(runs, resamples=50)
     assert out.line.reason == "not fitted: 4 reference models, at least 8 are needed"
     assert math.isnan(row(out, "rdft").effective_robustness.value)
-    many = [
-        replace(r, method=f"{r.method}-{k}", config={"method": {"name": r.method}})
-        for r in runs
-        if r.method in ("linear_probe", "finetune")
-        for k in range(2)
-    ]
-    out = compare_runs([*runs, *many], resamples=200, reference="finetune")
-    x = [r for r in [*runs, *many] if r.method.split("-")[0] in ("linear_probe", "finetune")]
+    out = compare_runs([*runs, *ordinary], resamples=200, reference="finetune")
+    x = [r for r in [*runs, *ordinary] if r.method.split("-")[0] in ("linear_probe", "finetune")]
     inside = [hit_rate(r, "id_test") for r in x]
     shifted = [(hit_rate(r, "optdigits") + hit_rate(r, "street")) / 2 for r in x]
     fit = stats.linregress(np.log(np.divide(inside, np.subtract(1, inside))),

@@ -1,6 +1,6 @@
 """Each method is one file composed of the six parts."""
 
-from tether.methods.method import Initial, Method, Saved, Start, TeacherSource, Trained
+from tether.methods.method import Initial, Method, Saved, TeacherSource, Trained
 from tether.methods.registry import ablations, build, builder, names, options, summary
 from tether.prediction import Predict, softmax_main
 
@@ -9,7 +9,6 @@ __all__ = [
     "Method",
     "Predict",
     "Saved",
-    "Start",
     "TeacherSource",
     "Trained",
     "ablations",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from tether.errors import RequestError
 from tether.finish import Blend, Finish, keep
 from tether.finish.average import Averaging
+from tether.models.model import Start
 from tether.objective import Term
 from tether.objective.controller import Controller
 from tether.prediction import Predict, softmax_main
@@ -82,9 +83,6 @@ def teacher_source(given: str | Mapping[str, Any]) -> Trained | Saved:
     if "name" not in given:
         raise RequestError(f"teacher: expected a method's name among {sorted(given)}; write {{name: aug_ce}}")
     return Trained(str(given["name"]), {k: v for k, v in given.items() if k != "name"})
-
-
-Start = Literal["auto", "probe", "random", "zero_shot"]
 
 
 @dataclass(frozen=True)

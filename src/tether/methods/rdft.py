@@ -8,13 +8,7 @@ from typing import Any, Literal
 from tether.errors import RequestError
 from tether.finish import keep, merge
 from tether.methods.method import Initial, Method, TeacherSource
-from tether.methods.student import (
-    HeadMode,
-    HeadStart,
-    Student,
-    Targets,
-    student_tuning,
-)
+from tether.methods.student import HeadMode, HeadStart, Student, Targets, student_tuning
 from tether.methods.teaching import Head, Reference, robust_lesson, steering, task_source
 from tether.objective import activation, ce, features, kd
 from tether.objective.divergences import Direction

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,7 @@ from tether.models.branch import encode
 from tether.models.dropout import Dropout
 
 MAIN = "main"
+Start = Literal["auto", "probe", "random", "zero_shot"]  # the head at step 0
 Switch = Callable[[], AbstractContextManager[None]]
 
 

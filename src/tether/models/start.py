@@ -21,7 +21,7 @@ from tether.models.backbone import Backbone
 from tether.models.extras import assemble
 from tether.models.heads import LinearHead, random_head
 from tether.models.loaded import Loaded
-from tether.models.model import MAIN, Model
+from tether.models.model import MAIN, Model, Start
 from tether.models.probe import Floats, fit_probe
 from tether.progress import bar
 
@@ -48,6 +48,16 @@ def brings_head(loaded: Loaded, classes: Sequence[str]) -> bool:
     """Whether the model has a head for these classes untrained: its own, or one made of their names."""
     own = loaded.head is not None and loaded.classes == tuple(classes)
     return own or loaded.make_head is not None
+
+
+def meant(start: Start, loaded: Loaded, classes: Sequence[str]) -> Start:
+    """The start that a method's word means on this model: "auto" keeps a head that it brings, else random.
+
+    "probe" is the road by which such a head is taken (`probe_start`).
+    """
+    if start != "auto":
+        return start
+    return "probe" if brings_head(loaded, classes) else "random"
 
 
 def probe_start(loaded: Loaded, classes: Sequence[str], data: ProbeData, device: torch.device) -> Model:

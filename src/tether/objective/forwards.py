@@ -247,8 +247,8 @@ class StepForwards:
         if self._recalls(who, view, wanted):
             self._outputs[who, view] = self._memory[who](self.batch().ids)
             return self._outputs[who, view]
-        if self._prefix is not None and self._resumes(who, view, wanted):
-            with self._prefix(self.batch().ids):
+        if prefix := self._resumed(who, view, wanted):
+            with prefix(self.batch().ids):
                 self._outputs[who, view] = run(self.batch(), sorted(wanted))
             return self._outputs[who, view]
         for name, output in self._run(who, run, view, hidden):
@@ -272,11 +272,13 @@ class StepForwards:
 
     def _apart(self, who: str, view: str, hidden: Collection[int]) -> bool:
         """Whether this output is had more cheaply than in the common pass."""
-        return self._recalls(who, view, hidden) or self._resumes(who, view, hidden)
+        return self._recalls(who, view, hidden) or self._resumed(who, view, hidden) is not None
 
     def _recalls(self, who: str, view: str, hidden: Collection[int]) -> bool:
         return view == CLEAN and who in self._memory and self._memory[who].answers(hidden)
 
-    def _resumes(self, who: str, view: str, hidden: Collection[int]) -> bool:
-        mine = view == CLEAN and who == STUDENT
-        return mine and self._prefix is not None and self._prefix.answers(hidden)
+    def _resumed(self, who: str, view: str, hidden: Collection[int]) -> Prefix | None:
+        """What this output may start above, if anything."""
+        if self._prefix is None or view != CLEAN or who != STUDENT or not self._prefix.answers(hidden):
+            return None
+        return self._prefix

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 
-import torch
 from torch import nn
 
 from tether.batch import Batch, Output
@@ -27,16 +26,19 @@ def initial_teacher(model: Model, tuning: Tuning, head: nn.Module | None = None)
     Args:
         head: M_0's, where the student's own started at random; None for the student's.
     """
+    if head is not None:
+        head = copy.deepcopy(head).to(next(model.parameters()).device)
     if not tuning.shares_base:
         whole = copy.deepcopy(model)
         for name in [n for n, h in whole.heads.items() if isinstance(h, Branch)]:
             del whole.heads[name]  # copies of the main section, which says the same at the start
         if head is not None:
-            whole.heads[MAIN] = copy.deepcopy(head).to(_device(model))
+            whole.heads[MAIN] = head
         return frozen_runner(whole)
-    heads = copy.deepcopy(model.heads).eval()
+    heads = copy.deepcopy(model.heads)
     if head is not None:
-        heads[MAIN] = copy.deepcopy(head).to(_device(model)).eval()
+        heads[MAIN] = head
+    heads.eval()
     for parameter in heads.parameters():
         parameter.requires_grad_(False)
 
@@ -45,7 +47,3 @@ def initial_teacher(model: Model, tuning: Tuning, head: nn.Module | None = None)
             return read(model.backbone.encode(batch, hidden), heads)
 
     return run
-
-
-def _device(model: Model) -> torch.device:
-    return next(model.parameters()).device

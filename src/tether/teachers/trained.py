@@ -21,7 +21,7 @@ from tether.errors import RequestError
 from tether.files import atomic, cache_dir, disk_errors, read_json, write_json
 from tether.finish import Judge, start_state
 from tether.methods import Initial, Trained
-from tether.models.model import MAIN, Model
+from tether.models.model import MAIN, Model, Start
 from tether.objective import Runner
 from tether.progress import say
 from tether.teachers.initial import initial_teacher
@@ -51,7 +51,7 @@ class Making:
         on: the same for a teacher that starts from another model, by its name.
     """
 
-    fresh: Callable[[str], Model]
+    fresh: Callable[[Start], Model]
     examples: Examples
     recipe: TrainConfig
     engine: Engine
