@@ -14,7 +14,7 @@ def trades(
     steps: int = 10,
     step_size: float = 0.003,
     start: float = 0.001,
-    text_eps: float = 0.1,
+    text_eps: float = 0.02,
 ) -> Method:
     """Full fine-tuning with CE(x) + beta KL(p(x) || p(x_adv)), both sides trained (METHODS 6, `trades`).
 

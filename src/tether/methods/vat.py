@@ -8,7 +8,7 @@ from tether.shifts import either
 from tether.tune import full
 
 
-def vat(weight: float = 1.0, eps: float = 0.5, xi: float = 0.1, text_eps: float = 0.1) -> Method:
+def vat(weight: float = 1.0, eps: float = 0.5, xi: float = 0.1, text_eps: float = 0.02) -> Method:
     """Full fine-tuning with CE(x) + weight KL(sg p(x) || p(x + r)), r by power iteration (METHODS 6, `vat`).
 
     r is the gradient of that KL a little off x, scaled to eps in L2. The second term needs no label.
