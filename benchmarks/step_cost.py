@@ -5,6 +5,8 @@ and precision: tether's methods, and plain LoRA (peft) and full fine-tuning by t
 variant once; a ratio is the median over rounds of the two median steps of one round.
 
     python benchmarks/step_cost.py [--json FILE] [--models minilm-l6,efficientnet-lite0,dinov2-s] [--rounds 3]
+
+A method may bring options: --methods "lora,rdft,rdft targets=upper".
 """
 
 from __future__ import annotations
@@ -23,7 +25,10 @@ MODELS = {
     "efficientnet-lite0": ["emoji"],
     "dinov2-s": ["emoji", "model.name=dinov2-s", "train.batch_size=16"],
 }
-OURS = ("finetune", "lora", "rdft", "aug_ce", "three_head")
+OURS = (
+    "finetune", "lora", "rdft", "rdft targets=upper", "aug_ce", "three_head",
+    "three_head shifted_fraction=0.25",
+)  # fmt: skip
 THEIRS = ("trainer finetune", "trainer lora")
 SAMPLES = 128  # of the training set, a few steps an epoch; what is computed once is done in the first step
 
@@ -35,7 +40,9 @@ def measure(name: str, model: str, steps: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as out:
         if name in THEIRS:
             return measured("trainer_steps.py", preset, out, SAMPLES, name.split()[1], *overrides)
-        return measured("train_steps.py", preset, out, SAMPLES, *overrides, f"method={name}")
+        method, *options = name.split()
+        named = [f"method={method}", *(f"method.{option}" for option in options)]
+        return measured("train_steps.py", preset, out, SAMPLES, *overrides, *named)
 
 
 def ratio(runs: list[dict[str, float]], base: list[dict[str, float]], key: str) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 from pathlib import Path
 
 import pytest
@@ -171,3 +172,40 @@ def test_two_workers_on_ray(config: str, tmp_path: Path, monkeypatch: pytest.Mon
     one, two = (Path(f) / "lora_s0" / "predictions.parquet" for f in ("grid", "alone"))
     assert one.read_bytes() == two.read_bytes()
     assert alone.failed == {}
+
+
+DEADLY = """
+import os
+from tether.methods.method import Method
+from tether.objective import ce
+from tether.tune import full
+
+def deadly() -> Method:
+    '''Ends the process it is built in, unless that is the one that started the grid.'''
+    if os.environ["TETHER_TEST_DRIVER"] != str(os.getpid()):
+        os.kill(os.getpid(), 9)
+    return Method(tuning=full(), terms=(ce(),))
+"""
+
+
+@pytest.mark.ray
+def test_a_killed_worker_of_ray_fails_its_run_alone(
+    config: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("ray")
+    package = tmp_path / "package"
+    (package / "deadly-1.0.dist-info").mkdir(parents=True)
+    (package / "deadly.py").write_text(DEADLY)
+    (package / "deadly-1.0.dist-info" / "METADATA").write_text("Name: deadly\nVersion: 1.0\n")
+    (package / "deadly-1.0.dist-info" / "entry_points.txt").write_text(
+        "[tether.methods]\ndeadly = deadly:deadly\n"
+    )
+    monkeypatch.syspath_prepend(str(package))
+    monkeypatch.setenv("TETHER_TEST_DRIVER", str(os.getpid()))
+    monkeypatch.chdir(tmp_path)
+    done = tether.compare(config, ["deadly", "lora"], 1, output="grid", engine="ray", workers=2)
+    assert list(done.failed) == ["deadly_s0"]
+    assert done.failed["deadly_s0"].startswith("its worker died")
+    assert [row.method for row in done.comparison.rows] == ["lora"]
+    # From the folder alone the report says so as well.
+    assert any("deadly_s0" in p for p in read_runs(find_runs(Path("grid")))[0].problems)
