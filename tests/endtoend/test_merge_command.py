@@ -50,7 +50,10 @@ def test_the_middle_is_the_mean_of_the_ends_also_for_adapters(config: Path, tmp_
     ends = [state(merge_run(run, mu=m, grid=2, output=tmp_path / f"m{m}").folder) for m in (0.0, 1.0)]
     half = state(merge_run(run, mu=0.5, grid=2, output=tmp_path / "half").folder)
     for name, value in half.items():
-        torch.testing.assert_close(value, (ends[0][name] + ends[1][name]) / 2, rtol=1e-5, atol=1e-6)
+        first, second = ends[0][name], ends[1][name]
+        # The head's ends are large and of either sign: what is left of their sum is as exact as they are.
+        within = 1e-6 * max(1.0, float(first.abs().max()), float(second.abs().max()))
+        torch.testing.assert_close(value, (first + second) / 2, rtol=1e-5, atol=within)
 
 
 def test_the_curve_agrees_with_the_one_that_training_walked(config: Path, tmp_path: Path) -> None:

@@ -6,15 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
-from tether.files import atomic
-from tether.report.svg import looks
+from tether.report.svg import INK, Drawing, clip, looks
 from tether.report.verdicts import percent
 
 Rows = Sequence[Mapping[str, Any]]
@@ -30,9 +27,11 @@ def write_merge_pictures(folder: Path, name: str, rows: Rows) -> list[Path]:
         name: of the run, for the title.
         rows: of `merge.jsonl`, by mu.
     """
-    written = [_picture(folder / "merge.png", f"{name}: validation, on which mu is chosen", rows, VALIDATION)]
+    written = [
+        _picture(folder / "merge.png", f"{clip(name)}: validation, on which mu is chosen", rows, VALIDATION)
+    ]
     if any("id_test" in row for row in rows):
-        title = f"{name}: test sets, which steer nothing"
+        title = f"{clip(name)}: test sets, which steer nothing"
         written.append(_picture(folder / "merge-test.png", title, rows, TEST))
     return written
 
@@ -40,9 +39,8 @@ def write_merge_pictures(folder: Path, name: str, rows: Rows) -> list[Path]:
 def _picture(target: Path, title: str, rows: Rows, series: Mapping[str, str]) -> Path:
     mu = np.array([row["mu"] for row in rows])
     style = looks(list(series))
-    with mpl.rc_context({"font.size": 10, "axes.grid": True, "grid.alpha": 0.25}):
-        figure = Figure(figsize=(6.0, 3.6), layout="constrained")
-        FigureCanvasAgg(figure)
+
+    def paint(figure: Figure) -> None:
         ax = figure.add_subplot()
         for key, label in series.items():
             values = np.array([np.nan if row.get(key) is None else row[key] for row in rows])
@@ -53,14 +51,13 @@ def _picture(target: Path, title: str, rows: Rows, series: Mapping[str, str]) ->
                 )
         for row in rows:
             if row["chosen"]:
-                ax.axvline(row["mu"], color="black", ls=":", lw=1, label=f"chosen: {row['mu']:.3g}")
+                ax.axvline(row["mu"], color=INK, ls=":", lw=1, label=f"chosen: {row['mu']:.3g}")
         ax.set_xlabel("mu (0: before training, 1: after)")
         ax.set_ylabel("accuracy, %")
-        ax.set_title(title, fontsize=10)
+        ax.set_title(title)
         ax.legend(fontsize=8)
-        with atomic(target) as part:
-            figure.savefig(part, format="png", dpi=150)
-    return target
+
+    return Drawing("merge", title, (6.0, 3.6), paint).write(target)
 
 
 def print_merge(rows: Rows, console: Console) -> None:

@@ -8,32 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from tether.evaluation.headline import NATURAL
 from tether.evaluation.statistics import Interval
-from tether.files import atomic
-from tether.report.svg import Look, looks
+from tether.report.svg import INK, Drawing, Look, clip, looks
 from tether.report.tables import number
 
 if TYPE_CHECKING:
     from tether.report.robustness import ModelRow, RobustnessTable
-
-_SETTINGS = {
-    "svg.hashsalt": "tether",  # the same numbers give the same file
-    "text.parse_math": False,  # a name may hold a dollar sign
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlesize": 10,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.alpha": 0.25,
-    "legend.frameon": False,
-    "legend.fontsize": 8,
-}
 
 
 def write_figure(table: RobustnessTable, path: Path) -> None:
@@ -44,24 +27,22 @@ def write_figure(table: RobustnessTable, path: Path) -> None:
     """
     count = 3 if table.severities else 2
     crowded = len(table.rows) > 4
-    height = 4.2 + (0.06 * max(len(row.name) for row in table.rows) if crowded else 0.0)
+    height = 4.2 + (0.06 * max(len(clip(row.name)) for row in table.rows) if crowded else 0.0)
     series = _series(table)
-    with mpl.rc_context(_SETTINGS), atomic(path) as part:
-        figure = Figure(figsize=(4.4 * count, height), layout="constrained", facecolor="white")
-        FigureCanvasAgg(figure)
+
+    def paint(figure: Figure) -> None:
         axes = figure.subplots(1, count, squeeze=False)[0]
         _by_model(axes[0], table, "accuracy, %", series, crowded)
         gaps = {name: _as_gaps(values) for name, values in series.items() if name != "ID"}
         _by_model(axes[1], table, "gap relative to ID, %", gaps, crowded, looks(list(series)))
-        axes[1].axhline(0, color="black", lw=0.8)
+        axes[1].axhline(0, color=INK, lw=0.8)
         if table.severities:
             _by_severity(axes[2], table)
         # One legend below the two panels that share it; a severity panel has its own.
         handles, names = axes[0].get_legend_handles_labels()
-        figure.legend(handles, names, loc="outside lower left", ncols=min(len(names), 6))
-        kind = path.suffix.removeprefix(".")
-        metadata = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
-        figure.savefig(part, format=kind, dpi=150, metadata=metadata)
+        figure.legend(handles, names, loc="outside lower left", ncols=min(len(names), 6), fontsize=8)
+
+    Drawing("robustness", "accuracy and gap of each model", (4.4 * count, height), paint).write(path)
 
 
 @dataclass(frozen=True)
@@ -113,13 +94,13 @@ def _by_model(
             x = dot.accuracy
             ax.plot(
                 place + aside, 100 * x.value, style.marker, color=style.colour, ms=5.5,
-                label=name if place == 0 else None,
+                label=clip(name) if place == 0 else None,
             )  # fmt: skip
             if x.known:
                 ax.vlines(place + aside, 100 * x.low, 100 * x.high, color=style.colour, lw=1.2)
     ax.set_title(title)
     between = ", " if crowded else "\n"
-    names = [f"{row.name}{between}{number(row.parameters)}" for row in table.rows]
+    names = [f"{clip(row.name)}{between}{number(row.parameters)}" for row in table.rows]
     ax.set_xticks(range(len(table.rows)), names)
     if crowded:
         for label in ax.get_xticklabels():
@@ -135,9 +116,9 @@ def _by_severity(ax: Any, table: RobustnessTable) -> None:
         values = [first, *(row.severities[s].accuracy for s in table.severities)]
         ax.plot(
             [0, *table.severities], [100 * v for v in values], marker=style.marker, ls=style.dash,
-            color=style.colour, ms=5, lw=1.4, label=row.name,
+            color=style.colour, ms=5, lw=1.4, label=clip(row.name),
         )  # fmt: skip
     ax.set_title("accuracy by severity, %")
     ax.set_xticks([0, *table.severities], ["ID", *map(str, table.severities)])
     ax.set_xlabel("severity, mean over the synthetic shifts")
-    ax.legend()
+    ax.legend(fontsize=8)

@@ -111,7 +111,7 @@ class Drawing:
         """An `<svg>` element for a page."""
         with self._painted() as figure:
             buffer = io.StringIO()
-            figure.savefig(buffer, format="svg", metadata=_NO_DATE)
+            figure.savefig(buffer, format="svg", metadata=_NO_DATES["svg"])
         return _inline(buffer.getvalue(), self.name, self.label)
 
     def save(self, folder: Path, name: str) -> tuple[Path, Path]:
@@ -123,13 +123,18 @@ class Drawing:
         Example:
             >>> intervals_plot(comparison).save(Path("figures"), "intervals")  # doctest: +SKIP
         """
-        targets = (folder / f"{name}.svg", folder / f"{name}.png")
-        with self._painted() as figure:
-            for target in targets:
-                about = _NO_DATE if target.suffix == ".svg" else None
-                with atomic(target) as part:
-                    figure.savefig(part, format=target.suffix[1:], dpi=200, facecolor="white", metadata=about)
-        return targets
+        return self.write(folder / f"{name}.svg"), self.write(folder / f"{name}.png")
+
+    def write(self, path: Path) -> Path:
+        """Write it on white; the suffix says the format, .svg or .png (200 dots an inch).
+
+        Raises:
+            RequestError: when the file cannot be written.
+        """
+        kind = path.suffix.removeprefix(".")
+        with self._painted() as figure, atomic(path) as part:
+            figure.savefig(part, format=kind, dpi=200, facecolor="white", metadata=_NO_DATES[kind])
+        return path
 
     @contextmanager
     def _painted(self) -> Iterator[Figure]:
@@ -143,7 +148,8 @@ class Drawing:
             yield figure
 
 
-_NO_DATE: dict[str, Any] = {"Date": None, "Creator": None}
+# The same numbers give the same file.
+_NO_DATES: dict[str, dict[str, Any]] = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}
 
 
 def _inline(svg: str, name: str, label: str) -> str:
