@@ -23,6 +23,7 @@ from tether.progress import say
 CONFIG = "config.yaml"
 ERROR = "error.txt"  # the traceback of a run of a grid that failed
 LOCK = ".lock"
+SHOWN = 4  # differences that a message names
 
 
 def default_folder(config: Config) -> Path:
@@ -57,12 +58,24 @@ def _check_same(folder: Path, config: Config) -> None:
     written = written_config(folder)
     if written.fingerprint() == config.fingerprint():
         return
-    old, new = written.flat(), config.flat()
-    differ = [k for k in new if k != "output" and old.get(k) != new[k]]
+    differ = [d for d in _differences(written.flat(), config.flat()) if not d.startswith("output: ")]
+    more = f" and {len(differ) - SHOWN} more" if len(differ) > SHOWN else ""
     raise RequestError(
-        f"{folder} holds a run of another config (they differ in {', '.join(differ)}); "
+        f"{folder} holds a run of another config ({'; '.join(differ[:SHOWN])}{more}); "
         "choose another output, or remove that folder"
     )
+
+
+def _differences(there: Any, asked: Any, key: str = "") -> list[str]:
+    """Every value that differs, by its key as one writes it on the command line."""
+    if isinstance(there, dict) and isinstance(asked, dict):
+        names = [*there, *(k for k in asked if k not in there)]
+        return [
+            found
+            for name in names
+            for found in _differences(there.get(name), asked.get(name), f"{key}.{name}" if key else str(name))
+        ]
+    return [] if there == asked else [f"{key}: {there} there, {asked} asked for"]
 
 
 def is_done(folder: Path, config: Config) -> bool:
