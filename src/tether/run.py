@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -137,15 +138,19 @@ def _trained(
     if not engine.is_main:  # what comes now is one process's work
         return Run(folder, summary_of_main(folder))
     flops = flops_of_step(student, method, runners, data, config, engine) if fitted.steps else None
+    began = time.monotonic()
     write_blend(folder, blend(method, student, others, config, suite, data, engine))
     finished = finish(method, student, origin, config, suite, data, engine)
     write_merge(folder, finished)
+    chosen = time.monotonic() - began
     if has_adapters(student):
         save_adapter(student, folder / "adapter", loaded.source)
     # Timed beside the merged model; a second copy of the network until then.
     unmerged = copy.deepcopy(student) if config.evaluate.efficiency and has_adapters(student) else None
     merge_adapters(student)
+    began = time.monotonic()
     method = replace(method, predict=settle(method, student, data, config, engine))
+    chosen += time.monotonic() - began
     timed = inference_of(student, method, data, config, engine, unmerged)
     del unmerged
     save_model(student, folder / "model")
@@ -159,6 +164,7 @@ def _trained(
         engine,
         fitted.train_seconds,
         taught,
+        chosen,
         tested,
         fitted.step_seconds,
         config.train.batch_size,

@@ -83,7 +83,7 @@ def evaluate(
     summary = write_summary(
         folder, label, config.seed, counts, Fitted(0, 0.0, 0.0, peak), 0.0, Finished(),
         validation(method, config, suite, data, engine)(student),
-        cost=efficiency(engine, 0.0, 0.0, tested, measured=timed),
+        cost=efficiency(engine, 0.0, 0.0, 0.0, tested, measured=timed),
     )  # fmt: skip
     write_card(read_run(folder), folder / "README.md")
     return Run(folder, summary)

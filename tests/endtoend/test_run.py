@@ -40,6 +40,7 @@ def test_a_run_leaves_every_file_of_the_contract(config: Path, tmp_path: Path) -
     assert 0 <= summary["ood_accuracy"] <= 1
     assert 0 < summary["trainable_parameters"] < summary["total_parameters"]
     assert summary["teacher_seconds"] > 0
+    assert summary["choose_seconds"] > 0
     assert summary["seen_shifts"]
     log = [json.loads(line) for line in (run.folder / "log.jsonl").read_text().splitlines()]
     assert set(log[0]["terms"]) == {"ce", "kd_task", "robust", "feature", "rar"}

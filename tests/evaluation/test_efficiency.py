@@ -112,14 +112,15 @@ def test_rounds_run_in_turn_and_end_with_the_budget() -> None:
 
 def test_the_numbers_are_flat_and_parts_stand_apart() -> None:
     timed = Inference(10, None, 0.5, None, 2.0)
-    found = efficiency(ENGINE, 3600.0, 1800.0, 7200.0, 0.5, 32, 99, timed).numbers()
+    found = efficiency(ENGINE, 3600.0, 1800.0, 900.0, 7200.0, 0.5, 32, 99, timed).numbers()
     assert found["train_device_hours"] == 1.0
     assert found["teacher_device_hours"] == 0.5
+    assert (found["choose_seconds"], found["choose_device_hours"]) == (900.0, 0.25)
     assert found["evaluate_device_hours"] == 2.0
     assert found["train_samples_per_second"] == 64.0
     assert (found["train_step_flops"], found["inference_flops"], found["latency_seconds"]) == (99, 10, 0.5)
     assert "inference" not in found
-    untouched = efficiency(ENGINE, 0.0, 0.0, 1.0).numbers()
+    untouched = efficiency(ENGINE, 0.0, 0.0, 0.0, 1.0).numbers()
     assert untouched["train_samples_per_second"] is None
     assert "latency_seconds" not in untouched
 

@@ -110,9 +110,11 @@ class Efficiency:
     Attributes:
         device: its name; CPU with its threads.
         devices: how many worked at once.
+        choose_seconds: the finish, mixing and calibrating on validation, wall clock.
         evaluate_seconds: the stress test, wall clock.
         train_device_hours: the student's steps.
         teacher_device_hours: teachers and ingredients, also when they came from the cache.
+        choose_device_hours: choosing on validation.
         evaluate_device_hours: the stress test.
         train_samples_per_second: batch size over the median step; None without training.
         train_step_flops: of one step on a whole batch; None without training or when not measured.
@@ -121,9 +123,11 @@ class Efficiency:
 
     device: str
     devices: int
+    choose_seconds: float
     evaluate_seconds: float
     train_device_hours: float
     teacher_device_hours: float
+    choose_device_hours: float
     evaluate_device_hours: float
     train_samples_per_second: float | None = None
     train_step_flops: int | None = None
@@ -140,6 +144,7 @@ def efficiency(
     engine: Engine,
     train_seconds: float,
     teacher_seconds: float,
+    choose_seconds: float,
     evaluate_seconds: float,
     step_seconds: float = 0.0,
     batch_size: int = 0,
@@ -150,9 +155,11 @@ def efficiency(
     return Efficiency(
         device=device_name(engine.device),
         devices=engine.processes,
+        choose_seconds=choose_seconds,
         evaluate_seconds=evaluate_seconds,
         train_device_hours=device_hours(train_seconds, engine),
         teacher_device_hours=device_hours(teacher_seconds, engine),
+        choose_device_hours=device_hours(choose_seconds, engine),
         evaluate_device_hours=device_hours(evaluate_seconds, engine),
         train_samples_per_second=batch_size / step_seconds if step_seconds > 0 and batch_size else None,
         train_step_flops=train_step_flops,

@@ -154,7 +154,8 @@ def _cost(run: Run) -> list[str]:
     n = run.number
     told = [
         f"- Trained parameters: {number(n('trainable_parameters'))} of {number(n('total_parameters'))}",
-        f"- Training time: {seconds(n('train_seconds'))}, and {seconds(n('teacher_seconds'))} for teachers; "
+        f"- Training time: {seconds(n('train_seconds'))}, {seconds(n('teacher_seconds'))} for teachers, "
+        f"{seconds(n('choose_seconds'))} for choosing on validation; "
         f"{seconds(n('step_seconds'))} a step",
         f"- Peak memory in training: {_gib(n('peak_memory_bytes'))}",
     ]

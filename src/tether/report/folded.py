@@ -23,6 +23,7 @@ _SHOWN_ALREADY = (
     "total_parameters",
     "train_seconds",
     "teacher_seconds",
+    "choose_seconds",
     "step_seconds",
     "peak_memory_bytes",
 )

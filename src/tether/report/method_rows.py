@@ -66,6 +66,7 @@ class Row:
         total_parameters: all of the model.
         train_seconds: without the teachers.
         teacher_seconds: spent on making teachers and their outputs.
+        choose_seconds: of choosing on validation after the last step (mu, mixing, calibration).
         step_seconds: one training step.
         peak_memory_bytes: of the run.
         inside_noise: whether the gap's interval of the difference holds 0; False for the reference itself.
@@ -108,11 +109,17 @@ class Row:
     total_parameters: float
     train_seconds: float
     teacher_seconds: float
+    choose_seconds: float
     step_seconds: float
     peak_memory_bytes: float
     inside_noise: bool
     outcome: Outcome
     verdict: str
+
+    @property
+    def own_seconds(self) -> float:
+        """Training and choosing; runs of older versions do not say how long they chose, and count 0."""
+        return self.train_seconds + (0.0 if np.isnan(self.choose_seconds) else self.choose_seconds)
 
 
 def method_row(
@@ -186,6 +193,7 @@ def method_row(
         total_parameters=_mean(m.runs, "total_parameters"),
         train_seconds=_mean(m.runs, "train_seconds"),
         teacher_seconds=_mean(m.runs, "teacher_seconds"),
+        choose_seconds=_mean(m.runs, "choose_seconds"),
         step_seconds=_mean(m.runs, "step_seconds"),
         peak_memory_bytes=_mean(m.runs, "peak_memory_bytes"),
         inside_noise=result == "inside the noise",

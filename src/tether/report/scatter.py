@@ -63,8 +63,8 @@ def pareto_plot(comparison: Comparison) -> Drawing | None:
 
 
 def cost(row: Row) -> float:
-    """Seconds of training with the teachers' beside; NaN where a run does not say."""
-    return row.train_seconds + row.teacher_seconds
+    """Seconds of training, of its teachers and of choosing; NaN where a run does not say."""
+    return row.own_seconds + row.teacher_seconds
 
 
 def id_ood_plot(comparison: Comparison) -> Drawing:

@@ -66,7 +66,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
             table.add_row(Text(f"{row.method}\n{_seeds(row)}"), *(cells[name] for name in names))
         console.print(table)
     console.print(
-        Text("[ ] 95% interval   ~ inside the noise   cost: trained parameters, time (+ teachers), step\n")
+        Text("[ ] 95% interval   ~ inside the noise   cost: trained parameters, time (+ teachers), a step\n")
     )
     for row in comparison.rows:
         console.print(Text(row.verdict))
@@ -140,6 +140,7 @@ def print_summary(summary: Mapping[str, Any], console: Console) -> None:
         ("trainable_parameters", "trained parameters"),
         ("train_seconds", "training"),
         ("teacher_seconds", "teachers' training"),
+        ("choose_seconds", "choosing on validation"),
         ("evaluate_seconds", "stress test"),
         ("step_seconds", "a step"),
         ("peak_memory_bytes", "peak memory"),
@@ -204,7 +205,7 @@ def _cell(x: Interval, below: str = "", digits: int = 1, mark: str = "") -> Text
 
 
 def _cost(row: Row) -> Text:
-    time = seconds(row.train_seconds)
+    time = seconds(row.own_seconds)
     if row.teacher_seconds > 0:
         time += f" + {seconds(row.teacher_seconds)}"
     return Text(f"{number(row.trainable_parameters)}\n{time}\n{seconds(row.step_seconds)}/step")
