@@ -3,7 +3,8 @@
     python docs/tables.py emoji=runs/compare-emoji sentiment=runs/compare-sentiment
 
 Each preset's table in docs/results.md, between `<!-- table PRESET -->` and `<!-- end -->`, and that preset's
-figures in the lines of docs/methods that begin with "Measured, `METHOD`". Everything else stays as it is.
+figures in the lines of docs/methods that begin with "Measured, `METHOD`". A folder that `tether ablate` wrote
+gives its table alone, under the name it is given here. Everything else stays as it is.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import argparse
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -67,12 +69,27 @@ def table(comparison: Comparison, folders: Sequence[Path]) -> str:
     return "\n".join([f"| {' | '.join(HEADS)} |", "|---" * len(HEADS) + "|", *lines])
 
 
+def ablated(found: Mapping[str, Any]) -> str:
+    """The rows of an ablation in its order, the whole method first; ~ is inside the corrected noise."""
+    lines = ["| row | gap | change | OOD | change | ID | change |", "|---" * 7 + "|"]
+    wholes = [f"{100 * x['value']:.1f}" for x in reversed(found["whole"])]  # ID, OOD, gap
+    lines.append(f"| {found['full']} (`{found['method']}`) | {' | | '.join(wholes)} | |")
+    for row in found["rows"]:
+        cells = [row["name"]]
+        for key, change in (("gap", "gap"), ("ood_accuracy", "ood"), ("id_accuracy", "id")):
+            moved = row[f"{change}_change"]
+            noise = " ~" if moved["inside_noise"] else ""
+            cells += [f"{100 * row[key]['value']:.1f}", score(Interval(**moved["by"])) + noise]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def put_table(text: str, preset: str, new: str) -> str:
     """The text with this preset's table changed."""
-    marked = re.compile(rf"(<!-- table {re.escape(preset)} -->\n).*?(\n<!-- end -->)", re.DOTALL)
+    marked = re.compile(rf"(<!-- table {re.escape(preset)} -->\n).*?(<!-- end -->)", re.DOTALL)
     if not marked.search(text):
         raise SystemExit(f"docs/results.md has no table of {preset}: mark it with <!-- table {preset} -->")
-    return marked.sub(lambda m: m[1] + new + m[2], text)
+    return marked.sub(lambda m: f"{m[1]}{new}\n{m[2]}", text)
 
 
 def figures(comparison: Comparison) -> dict[str, str]:
@@ -107,11 +124,14 @@ def write(given: Sequence[tuple[str, Path]], tables: bool) -> None:
     """All tables and lines of these presets."""
     new = {}
     for preset, folder in given:
+        page = DOCS / "results.md"
+        if (folder / "ablation.json").is_file():
+            page.write_text(put_table(page.read_text(), preset, ablated(read_json(folder / "ablation.json"))))
+            continue
         folders = find_runs(folder)
         comparison = compare_runs(read_runs(folders))
         new[preset] = figures(comparison)
         if tables:
-            page = DOCS / "results.md"
             page.write_text(put_table(page.read_text(), preset, table(comparison, folders)))
     for page in sorted((DOCS / "methods").glob("*.md")):
         page.write_text(put_figures(page.read_text(), new))

@@ -13,7 +13,8 @@ import pytest
 from rich.console import Console
 
 from tether.errors import RequestError
-from tether.report.ablation import ablation_table
+from tether.evaluation.statistics import Interval
+from tether.report.ablation import Change, ablation_table, findings
 from tether.report.ablation_output import (
     ablation_csv,
     ablation_json,
@@ -91,6 +92,20 @@ def test_findings_name_what_carries_the_gain_and_what_is_noise(table):
     assert "gap is larger, by more than the noise, with: wise_ft" in text
     assert "Control finetune" in text
     assert "its gap is the larger one" in text
+
+
+def test_a_part_that_lifts_both_accuracies_is_named(table):
+    def said(by, p):
+        row = replace(
+            table.rows[0], name="without it", kind="term", ood_change=Change(by, p),
+            gap_change=Change(Interval(0.01, -0.01, 0.03), 0.4),
+        )  # fmt: skip
+        return " ".join(findings("rdft", table.whole, [row]))
+
+    down = said(Interval(-0.05, -0.07, -0.03), 0.01)
+    assert "Of these, OOD accuracy is lower, by more than the noise, with: without it: gap +1.0" in down
+    assert "OOD accuracy is higher" in said(Interval(0.05, 0.03, 0.07), 0.01)
+    assert "Of these" not in said(Interval(-0.05, -0.07, -0.03), 0.2)
 
 
 def test_the_whole_method_must_be_there_and_uneven_steps_are_said(runs):

@@ -1,12 +1,15 @@
 """docs/tables.py writes what was measured into the pages, and the pages name every method."""
 
 import importlib.util
+import json
 import re
 from pathlib import Path
 
 import pytest
 
 from tether import methods
+from tether.report.ablation import ablation_table
+from tether.report.ablation_output import ablation_json
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = sorted((DOCS / "methods").glob("*.md"))
@@ -53,3 +56,15 @@ def test_figures_of_other_presets_are_kept(tables):
     assert out.splitlines()[1].endswith("`digits` 5.0 / 6.0 (7.0 / 8.0), `emoji` 1.0 / 2.0 (3.0 / 4.0).")
     assert out.splitlines()[3] == "Measured, `ema`: not yet."
     assert tables.put_figures(out, {"emoji": {"lora": "9.0 / 9.0"}}).count("9.0 / 9.0") == 1
+
+
+def test_the_table_of_an_ablation(tables, runs):
+    kinds = {"finetune": "control", "wise_ft": "term", "linear_probe": "teacher", "rdft": "full"}
+    found = ablation_table(runs, "rdft", "rdft", kinds, {}, {})
+    lines = tables.ablated(json.loads(ablation_json(found, "c"))).splitlines()
+    assert {line.count("|") for line in lines} == {8}
+    assert lines[2].startswith(f"| rdft (`rdft`) | {100 * found.whole[2].value:.1f} | | ")
+    assert [line.split(" | ")[0] for line in lines[3:]] == [f"| {r.name}" for r in found.rows]
+    assert [" ~" in line.split("|")[3] for line in lines[3:]] == [
+        r.gap_change.inside_noise for r in found.rows
+    ]

@@ -163,7 +163,7 @@ def ablation_table(
         ood_kind=headline_kind(base.keys),
         whole=whole,
         rows=tuple(rows),
-        findings=tuple(_findings(method, whole, rows)),
+        findings=tuple(findings(method, whole, rows)),
         skipped=skipped,
         notes=(*notes, *_weak(base, others)),
     )
@@ -187,9 +187,16 @@ def points(x: Interval) -> str:
     return f"{sign}{percent(x.value)} {bounds(x)}"
 
 
-def _findings(
+def findings(
     method: str, whole: tuple[Interval, Interval, Interval], rows: Sequence[AblationRow]
 ) -> list[str]:
+    """What the rows say, a sentence each.
+
+    Args:
+        method: its name.
+        whole: ID, OOD and gap of the whole method.
+        rows: parts by their change of the gap, then controls.
+    """
     inside, shifted, gap = (percent(x.value) for x in whole)
     said = [f"The whole method ({method}): ID {inside}%, OOD {shifted}%, gap {gap}%."]
     parts = [r for r in rows if r.kind != CONTROL]
@@ -201,8 +208,15 @@ def _findings(
         said.append("No part, left out or changed, makes the gap larger by more than the noise.")
     if hurt:
         said.append("The gap is smaller, by more than the noise, with: " + "; ".join(map(_line, hurt)) + ".")
-    if quiet := [r.name for r in parts if r.gap_change.inside_noise]:
-        said.append(f"Inside the noise of the gap: {', '.join(quiet)}.")
+    quiet = [r for r in parts if r.gap_change.inside_noise]
+    if quiet:
+        said.append(f"Inside the noise of the gap: {', '.join(r.name for r in quiet)}.")
+    # The gap is a ratio: a part that lifts both accuracies alike is seen only here.
+    moved = [r for r in quiet if not r.ood_change.inside_noise]
+    for word, sign in (("lower", -1), ("higher", 1)):
+        if found := [r for r in moved if sign * r.ood_change.by.value > 0]:
+            what = "; ".join(map(_line, found))
+            said.append(f"Of these, OOD accuracy is {word}, by more than the noise, with: {what}.")
     controls = [r for r in rows if r.kind == CONTROL and r.gap_change.by.known]
     return said + [f"Control {_line(r)}: {_against(r)}." for r in controls]
 
