@@ -3,8 +3,8 @@
     python docs/tables.py emoji=runs/compare-emoji sentiment=runs/compare-sentiment
 
 Each preset's table in docs/results.md, between `<!-- table PRESET -->` and `<!-- end -->`, and that preset's
-figures in the lines of docs/methods that begin with "Measured, `METHOD`". A folder that `tether ablate` wrote
-gives its table alone, under the name it is given here. Everything else stays as it is.
+figures in the lines of docs/methods that begin with "Measured, `METHOD`". A folder that `tether ablate` wrote,
+or a name that is no preset, gives its table alone. Everything else stays as it is.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from tether.config import presets
 from tether.evaluation.statistics import Interval
 from tether.files import read_json
 from tether.report.comparison import Comparison, Row, compare_runs
@@ -130,7 +131,8 @@ def write(given: Sequence[tuple[str, Path]], tables: bool) -> None:
             continue
         folders = find_runs(folder)
         comparison = compare_runs(read_runs(folders))
-        new[preset] = figures(comparison)
+        if preset in presets():  # the lines are those of whole comparisons, one seed
+            new[preset] = figures(comparison)
         if tables:
             page.write_text(put_table(page.read_text(), preset, table(comparison, folders)))
     for page in sorted((DOCS / "methods").glob("*.md")):

@@ -201,3 +201,13 @@ def test_seeds_that_do_not_agree_are_told() -> None:
 def test_another_metric_is_named_in_the_sentence() -> None:
     said = verdict("b", "a", "smaller", GOOD, LESS, FLAT, GOOD, seeds=3, metric="macro_f1")
     assert "ID change of macro_f1" in said
+
+
+def test_the_order_of_the_runs_changes_no_number(runs, comparison):
+    turned = {r.method: r for r in compare_runs(list(reversed(runs)), comparison.reference).rows}
+    for row in comparison.rows:
+        for name in ("id_accuracy", "gap", "gap_reduction", "id_change"):
+            one, two = getattr(row, name), getattr(turned[row.method], name)
+            np.testing.assert_allclose(
+                [one.value, one.low, one.high], [two.value, two.low, two.high], rtol=1e-9
+            )

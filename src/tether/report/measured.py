@@ -6,6 +6,7 @@ the same resampled examples, a difference of two draws is a paired one.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -169,7 +170,9 @@ def measure(
     out = []
     for method in dict.fromkeys(run.method for run in runs):
         mine = sorted((i for i, run in enumerate(runs) if run.method == method), key=lambda i: runs[i].seed)
-        weights = seed_weights(len(mine), rng, resamples)  # (R, S)
+        # By its name, so that the same runs in another order, or beside others, give the same numbers.
+        own = np.random.default_rng([seed, zlib.crc32(method.encode("utf-8", "surrogatepass"))])
+        weights = seed_weights(len(mine), own, resamples)  # (R, S)
         out.append(
             MethodScores(
                 method=method,

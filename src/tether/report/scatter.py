@@ -27,7 +27,7 @@ _EDGE: dict[str, Any] = {"markeredgecolor": INK, "markeredgewidth": 0.5}
 
 
 def pareto_plot(comparison: Comparison) -> Drawing | None:
-    """OOD score against training cost, teachers included, with the front (after document 003, figure 1).
+    """OOD score against all that training costs, with the front (after document 003, figure 1).
 
     A method that trained nothing stands at the left edge. None when no run says what it cost.
     """
@@ -50,7 +50,7 @@ def pareto_plot(comparison: Comparison) -> Drawing | None:
             spot = (x[i], 100 * rows[i].ood_accuracy.value)
             ax.annotate(clip(rows[i].method), spot, (5, 5), textcoords="offset points", fontsize=8)
         _duration_ticks(ax, min(paid, default=1.0), max(x), nothing if len(paid) < len(rows) else None)
-        ax.set_xlabel("training, teachers included (logarithmic)")
+        ax.set_xlabel("training, with teachers and choosing (logarithmic)")
         ax.set_ylabel(f"OOD {score_name(comparison.metric)} ({comparison.ood_kind}), %")
         _legend(figure, len(rows) + 1)
 
