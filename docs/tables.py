@@ -3,8 +3,8 @@
     python docs/tables.py emoji=runs/compare-emoji sentiment=runs/compare-sentiment
 
 Each preset's table in docs/results.md, between `<!-- table PRESET -->` and `<!-- end -->`, and that preset's
-figures in the lines of docs/methods that begin with "Measured, `METHOD`". A folder that `tether ablate` wrote,
-or a name that is no preset, gives its table alone. Everything else stays as it is.
+figures in the lines of docs/methods that begin with "Measured, `METHOD`". A folder that `tether ablate`
+wrote, or a name that is no preset, gives its table alone. Everything else stays as it is.
 """
 
 from __future__ import annotations
