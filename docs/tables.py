@@ -21,6 +21,7 @@ from tether.config import presets
 from tether.evaluation.statistics import Interval
 from tether.files import read_json
 from tether.report.comparison import Comparison, Row, compare_runs
+from tether.report.records import Run
 from tether.report.runs import find_runs, read_runs
 
 DOCS = Path(__file__).resolve().parent
@@ -37,14 +38,13 @@ def score(value: Interval, digits: int = 1) -> str:
     return f"{middle} [{low}, {high}]"
 
 
-def validation(folders: Sequence[Path]) -> dict[str, str]:
+def validation(runs: Sequence[Run]) -> dict[str, str]:
     """ID and OOD validation accuracy of each method, the mean over its seeds."""
-    found: dict[str, list[tuple[float | None, ...]]] = {}
-    for path in folders:
-        summary = read_json(path / "summary.json")
-        pair = (summary.get("id_val_accuracy"), summary.get("ood_val_accuracy"))
-        found.setdefault(summary["method"], []).append(pair)
-    means = {name: 100 * np.mean(np.array(pairs, dtype=float), axis=0) for name, pairs in found.items()}
+    found: dict[str, list[tuple[float, float]]] = {}
+    for run in runs:
+        pair = (run.number("id_val_accuracy"), run.number("ood_val_accuracy"))
+        found.setdefault(run.method, []).append(pair)
+    means = {name: 100 * np.mean(pairs, axis=0) for name, pairs in found.items()}
     return {name: " / ".join("–" if np.isnan(v) else f"{v:.1f}" for v in m) for name, m in means.items()}
 
 
@@ -62,9 +62,9 @@ def line(row: Row, reference: str, chosen: str) -> str:
     return f"| {' | '.join([*cells, chosen])} |"
 
 
-def table(comparison: Comparison, folders: Sequence[Path]) -> str:
+def table(comparison: Comparison, runs: Sequence[Run]) -> str:
     """The reference first, the others by OOD accuracy."""
-    chosen = validation(folders)
+    chosen = validation(runs)
     rows = sorted(comparison.rows, key=lambda r: (r.method != comparison.reference, -r.ood_accuracy.value))
     lines = [line(r, comparison.reference, chosen[r.method]) for r in rows]
     return "\n".join([f"| {' | '.join(HEADS)} |", "|---" * len(HEADS) + "|", *lines])
@@ -129,12 +129,12 @@ def write(given: Sequence[tuple[str, Path]], tables: bool) -> None:
         if (folder / "ablation.json").is_file():
             page.write_text(put_table(page.read_text(), preset, ablated(read_json(folder / "ablation.json"))))
             continue
-        folders = find_runs(folder)
-        comparison = compare_runs(read_runs(folders))
+        runs = read_runs(find_runs(folder))
+        comparison = compare_runs(runs)
         if preset in presets():  # the lines are those of whole comparisons, one seed
             new[preset] = figures(comparison)
         if tables:
-            page.write_text(put_table(page.read_text(), preset, table(comparison, folders)))
+            page.write_text(put_table(page.read_text(), preset, table(comparison, runs)))
     for page in sorted((DOCS / "methods").glob("*.md")):
         page.write_text(put_figures(page.read_text(), new))
 

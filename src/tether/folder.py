@@ -58,7 +58,8 @@ def _check_same(folder: Path, config: Config) -> None:
     written = written_config(folder)
     if written.fingerprint() == config.fingerprint():
         return
-    differ = [d for d in _differences(written.flat(), config.flat()) if not d.startswith("output: ")]
+    anywhere = {"output": None}  # where a run lies is no part of what it is
+    differ = _differences(written.flat() | anywhere, config.flat() | anywhere)
     more = f" and {len(differ) - SHOWN} more" if len(differ) > SHOWN else ""
     raise RequestError(
         f"{folder} holds a run of another config ({'; '.join(differ[:SHOWN])}{more}); "

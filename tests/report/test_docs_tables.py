@@ -30,8 +30,8 @@ def test_every_method_has_a_measured_line():
     assert without == {"dad"}  # its VQGAN weights come with no package
 
 
-def test_the_table_of_a_comparison(tables, comparison, run_folders):
-    text = tables.table(comparison, run_folders)
+def test_the_table_of_a_comparison(tables, comparison, runs):
+    text = tables.table(comparison, runs)
     lines = text.splitlines()
     assert lines[0].split(" | ")[1:3] == ["ID", "OOD"]
     assert len(lines) == 2 + len(comparison.rows)
