@@ -18,6 +18,7 @@ from pathlib import Path
 import torch
 
 from tether import methods
+from tether.allocator import keep_freed_memory
 from tether.config import load_config
 from tether.data import Examples
 from tether.making import making
@@ -66,6 +67,7 @@ def fitted_steps(preset: str, out: Path, samples: str, overrides: list[str]) -> 
 
 
 def main() -> None:
+    keep_freed_memory()  # as the tether command does
     preset, out, samples, *overrides = sys.argv[1:]
     print(json.dumps(fitted_steps(preset, Path(out), samples, overrides)))
 

@@ -26,7 +26,7 @@ from train_steps import fitted_steps
 from tether.batch import Batch
 from tether.data.ahead import ahead
 from tether.objective import StepForwards
-from tether.objective.forwards import STUDENT
+from tether.objective.plan import STUDENT
 from tether.shifts import Mixture
 from tether.training import Engine
 

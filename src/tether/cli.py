@@ -24,6 +24,7 @@ from tether import (
     cli_shifts,
     cli_transfer,
 )
+from tether.allocator import keep_freed_memory
 from tether.errors import Interrupted, RequestError, nearest
 from tether.progress import silenced
 
@@ -251,6 +252,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # OpenMP threads that spin while they wait collapse on a machine that is not idle: with a second busy
     # process on two cores a training step took 2 to 5 s, and 0.7 s with this. Read when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    keep_freed_memory()
     if int(os.environ.get("RANK", "0")) > 0:  # a helper under torchrun; the main process tells everything
         with silenced(), open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
             return _run(arguments)

@@ -20,7 +20,7 @@ from tether.models.heads import random_head
 from tether.models.model import MAIN, Model
 from tether.models.wrap import wrap
 from tether.objective import Runner, StepForwards, evaluate_terms
-from tether.objective.forwards import STUDENT, Plan
+from tether.objective.plan import STUDENT, Plan
 from tether.progress import silenced
 from tether.shifts import Attack, Draws, Mixture
 from tether.teachers.initial import initial_teacher

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from tether.allocator import keep_freed_memory
 from tether.config import Config, parse
 from tether.errors import Interrupted, RequestError, nearest
 from tether.files import write_text
@@ -160,6 +161,7 @@ def _work(
     """In a worker: the same run from the same folder, its lines in NAME.log beside the run's folder."""
     os.chdir(where)
     os.environ.update(environment)
+    keep_freed_memory()
     sys.path[:] = [*path, *(p for p in sys.path if p not in path)]
     config = parse(raw)
     folder = Path(config.output or ".")

@@ -171,7 +171,8 @@ def test_a_copy_of_the_start_hears_its_own_network(tmp_path: Path) -> None:
     tuning = tune.full()
     tuning.apply(model)
     initial = initial_teacher(model, tuning)
-    before = model(pictures()).features.detach()
+    with torch.no_grad():
+        before = model(pictures()).features
     stirred(model)
     assert torch.equal(initial(pictures(), ()).features, before)
     assert not torch.allclose(model(pictures()).features, before)

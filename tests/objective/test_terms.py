@@ -71,6 +71,34 @@ def test_a_term_of_weight_0_runs_nothing() -> None:
     assert asked == ["task"]
 
 
+def test_teachers_run_before_the_students_graph_is_held() -> None:
+    model, initial = lora_student()
+    asked: list[str] = []
+
+    def noting(name, run):
+        def noted(batch, hidden=()):
+            asked.append(name)
+            return run(batch, hidden)
+
+        return noted
+
+    def run(plan):
+        asked.clear()
+        teachers = {"initial": noting("initial", initial), "task": noting("task", initial)}
+        f = StepForwards(
+            tiny_batch(), {"shifted": darker}, noting("student", model), teachers, Draws(0),
+            model.backbone.taps(), plan,
+        )  # fmt: skip
+        return evaluate_terms(RDFT, f).loss, f.traced
+
+    as_asked, plan = run(None)
+    assert asked[0] == "student"
+    planned, _ = run(plan)
+    assert asked[-1] == "student"
+    assert asked.count("student") == 1
+    assert torch.allclose(planned, as_asked, atol=1e-6)
+
+
 def test_no_teacher_gets_a_gradient() -> None:
     model, initial = lora_student()
     other = tiny_model(("x", "y", "z"))

@@ -42,6 +42,31 @@ def test_the_share_is_drawn_by_sample_whatever_its_company() -> None:
     assert len(view(batch.take([5]), None, {}, Draws(0, 3))) == 1  # never none
 
 
+def test_with_its_company_known_a_step_shifts_as_many_as_any_other() -> None:
+    view = mixture(NAMES, (2,), fraction=0.25)
+    batch = tiny_batch(32)
+    company = tuple(batch.ids.tolist())
+    seen = torch.zeros(32)
+    for step in range(400):
+        inside = view(batch, None, {}, Draws(0, step, company)).ids
+        assert len(inside) == 8
+        seen[torch.isin(batch.ids, inside)] += 1
+    # Each sample is in with chance 1/4: 100 of 400 times, five deviations of a binomial to each side.
+    assert (seen - 100).abs().max() < 5 * (400 * 0.25 * 0.75) ** 0.5
+    draws = Draws(0, 3, company)
+    halves = [view(batch.take(range(a, a + 16)), None, {}, draws).ids for a in (0, 16)]
+    assert torch.equal(torch.cat(halves), view(batch, None, {}, draws).ids)
+
+
+def test_a_share_that_is_no_whole_number_is_right_on_average() -> None:
+    ids = torch.arange(10)
+    company = tuple(range(10))
+    counts = [int(Draws(0, step, company).part(ids, 0.33, "view").sum()) for step in range(500)]
+    assert set(counts) == {3, 4}
+    assert sum(counts) / 500 == pytest.approx(3.3, abs=0.07)
+    assert not Draws(0, 0, company).part(ids, 1e-6, "view").any()
+
+
 def test_all_views_of_a_step_hold_the_same_samples() -> None:
     f = forwards(2, 0.4, views=2)
     assert torch.equal(f.batch("shifted").ids, f.batch("shifted2").ids)

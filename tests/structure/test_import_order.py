@@ -14,7 +14,7 @@ ROOT = Path(tether.__file__).parent
 # Each room may import from rooms of the same or a lower level (docs/architecture.md). Files at the top of the
 # package (config, run, grid, cli, ...) come last; errors, files, progress and batch come first.
 LEVELS = [
-    {"errors", "files", "progress", "batch", "cached", "plugins", "signature"},
+    {"errors", "files", "progress", "batch", "cached", "plugins", "signature", "allocator"},
     {"data"},
     {"shifts"},
     {"models"},

@@ -13,7 +13,8 @@ from torch import Tensor
 from tether import tune
 from tether.methods import Method
 from tether.objective import ce
-from tether.objective.forwards import CLEAN, STUDENT, Plan
+from tether.objective.forwards import CLEAN
+from tether.objective.plan import STUDENT, Plan
 from tether.training import Engine, TrainConfig, fit
 from tether.training.frozen import frozen_blocks, frozen_outputs
 from tether.training.kept import keep

@@ -17,7 +17,8 @@ from tether.models.heads import LinearHead
 from tether.models.load import load_backbone
 from tether.models.model import Model
 from tether.objective import activation, ce, features, kd, robust
-from tether.objective.forwards import CLEAN, Plan, teacher_key
+from tether.objective.forwards import CLEAN
+from tether.objective.plan import Plan, teacher_key
 from tether.teachers.initial import initial_teacher
 from tether.training import Engine, TrainConfig, fit, frozen_runner
 from tether.training.kept import keep

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
-from tether.batch import Batch
+Made = TypeVar("Made")  # a batch, or one with what is said of it
 
 
-def ahead(source: Iterator[Batch]) -> Iterator[Batch]:
+def ahead(source: Iterator[Made]) -> Iterator[Made]:
     """The same batches; the next one is read and shifted in a thread while the caller uses this one.
 
     Draws belong to samples, so nothing depends on which thread makes a batch, or when. What goes wrong in the

@@ -101,9 +101,8 @@ def step_flops(
     start = trained_state(model) if needs_start else None
 
     def forwards(plan: Any = None) -> StepForwards:
-        return StepForwards(
-            batch, method.views, model, teachers, Draws(seed), taps, plan, model, start
-        )  # fmt: skip
+        draws = Draws(seed, company=tuple(batch.ids.tolist()))
+        return StepForwards(batch, method.views, model, teachers, draws, taps, plan, model, start)
 
     def step() -> None:
         with engine.autocast():

@@ -13,6 +13,7 @@ from tether.batch import Batch, Output
 from tether.models.backbone import Backbone, Encoded
 from tether.models.branch import encode
 from tether.models.dropout import Dropout
+from tether.models.frozen_norm import freeze_norms
 
 MAIN = "main"
 Start = Literal["auto", "probe", "random", "zero_shot"]  # the head at step 0
@@ -54,6 +55,7 @@ class Model(nn.Module):
     def __init__(self, backbone: Backbone, heads: Mapping[str, nn.Module], classes: Sequence[str]) -> None:
         super().__init__()
         self.backbone = backbone
+        freeze_norms(backbone.network)
         self.heads = nn.ModuleDict(dict(heads))
         self.classes = tuple(classes)
         self.follow_mode: list[nn.Module] = []

@@ -62,6 +62,7 @@ class Draws:
     Attributes:
         seed: any integer.
         step: the training step, so that a sample meets new draws in each epoch; 0 in evaluation.
+        company: ids of all samples of the step, over every process and micro-batch; for `part` alone.
 
     Example:
         >>> both = Draws(seed=0).uniform(torch.tensor([7, 8]), (3,), "noise")
@@ -71,10 +72,34 @@ class Draws:
 
     seed: int
     step: int = 0
+    company: tuple[int, ...] = ()
 
     def spawn(self, name: str) -> Draws:
         """Unrelated draws for a part called `name`, which may then use any names of its own."""
-        return Draws(self._key(f"spawn/{name}", with_step=False), self.step)
+        return Draws(self._key(f"spawn/{name}", with_step=False), self.step, self.company)
+
+    def part(self, ids: Tensor, fraction: float, name: str) -> Tensor:
+        """Which samples are drawn, (B,) bool, each with the chance `fraction`.
+
+        Of the step's n samples fraction x n are drawn, rounded at random to a whole number: the same number
+        in every step, so that steps cost alike and memory is taken in the same pieces. Where the company is
+        not known, each sample is drawn by itself. Splitting a step changes nothing either way.
+
+        Example:
+            >>> ids = torch.arange(32)
+            >>> int(Draws(0, company=tuple(range(32))).part(ids, 0.25, "view").sum())
+            8
+        """
+        chance = self.uniform(ids, (), name)
+        if not self.company:
+            return chance < fraction
+        of_step = torch.tensor(sorted(set(self.company)), dtype=torch.int64, device=ids.device)
+        chances = self.uniform(of_step, (), name).sort(stable=True).values
+        rounding = float(self.uniform(torch.zeros(1, dtype=torch.int64), (), f"{name}/rounding"))
+        count = int(fraction * len(of_step) + rounding)
+        if count == 0:
+            return torch.zeros_like(chance, dtype=torch.bool)
+        return chance <= chances[count - 1]
 
     def words(self, ids: Tensor, shape: tuple[int, ...], name: str) -> Tensor:
         """Raw 64-bit words, (B, *shape) int64, for ids (B,); what the other draws are made of."""

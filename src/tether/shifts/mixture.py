@@ -20,6 +20,8 @@ from tether.shifts.shift import SEVERITIES, Modality, modality_of
 from tether.shifts.supplies import Supplies
 from tether.shifts.view import View
 
+IN_VIEW = "in the view"  # the draw that puts a sample there, alike in every view of a step
+
 
 @dataclass(frozen=True)
 class Mixture:
@@ -81,12 +83,11 @@ class Mixture:
         return out if self.after is None else self.after(out, model, draws)
 
     def _drawn(self, batch: Batch, draws: Draws) -> Batch:
-        """The samples that are in the view; which ones does not hang on the batch they come in."""
+        """The samples that are in the view; the same ones however a step is split into batches."""
         if self.fraction >= 1:
             return batch
-        chance = draws.uniform(batch.ids, (), "in the view")
-        rows = (chance < self.fraction).nonzero()[:, 0].tolist()
-        return batch.take(rows or [int(chance.argmin())])
+        rows = draws.part(batch.ids, self.fraction, IN_VIEW).nonzero()[:, 0].tolist()
+        return batch.take(rows or [int(draws.uniform(batch.ids, (), IN_VIEW).argmin())])
 
     def _shift_of(self, ids: Tensor, count: int, draws: Draws) -> Tensor:
         """Index of each sample's shift, (B,) int64."""
@@ -113,7 +114,7 @@ def mixture(
         weights: how often each named shift is drawn, relative to the others; it overrides the specs'.
         stream: give each of several views in a step a stream of its own.
         usual: by modality, names to take for None where the data name none either.
-        fraction: the chance of each sample to be in the view, above 0 up to 1.
+        fraction: the chance of each sample to be in the view, above 0 up to 1; as many in each step.
 
     Raises:
         RequestError: on an unknown name, mixed modalities, or severities, weights or a fraction that make no

@@ -23,6 +23,7 @@ from tether.objective import Plan, Runner, StepForwards, evaluate_terms, numbers
 from tether.progress import bar, say
 from tether.shifts import Draws
 from tether.training import checkpoint, log
+from tether.training.batches import micro_batches, of_steps
 from tether.training.checkpoint import Progressed
 from tether.training.device import Engine
 from tether.training.kept import Kept, keep
@@ -131,16 +132,17 @@ def fit(
     every = max(1, total // LOGGED_ROWS)
     limit = recipe.max_seconds
     out_of_time = limit is not None and last < total and spent >= limit
-    clean = ahead(examples.batch(engine.share(order.rows(step))) for step in range(start, last))
+    clean = ahead(of_steps(examples, order, engine, range(start, last)))
     began = time.monotonic()
     with stop_on_signal() as stop, bar(label, total) as progress:
         progress.advance(start)
         for step in range(start, last):
             tick = time.monotonic()
-            batch = next(clean).to(engine.device)
-            micro = _split(batch, recipe.accumulate)
+            company, batch = next(clean)
+            batch, draws = batch.to(engine.device), Draws(seed, step, company)
+            micro = micro_batches(batch, recipe.accumulate)
             if plan is None:
-                plan = _trace(micro[0], method, student, teachers, model, Draws(seed, step), taps, began_at)
+                plan = _trace(micro[0], method, student, teachers, model, draws, taps, began_at)
                 kept = keep(plan, model, teachers, examples, recipe, engine)
             torch.manual_seed(_step_seed(seed, step))
             factor = recipe.factor(step, total, tail)
@@ -150,7 +152,7 @@ def fit(
             loss = 0.0
             for part in micro:
                 forwards = StepForwards(
-                    part, method.views, student, teachers, Draws(seed, step), taps, plan, model, began_at,
+                    part, method.views, student, teachers, draws, taps, plan, model, began_at,
                     kept.teachers, kept.prefix,
                 )  # fmt: skip
                 share = len(part) / len(batch)
@@ -219,12 +221,6 @@ def fit(
         step_seconds=statistics.median(durations) if durations else seconds / last,
         peak_memory_bytes=peak_bytes(engine.device),
     )
-
-
-def _split(batch: Batch, parts: int) -> list[Batch]:
-    """Equal micro-batches, in order."""
-    size = -(-len(batch) // parts)
-    return [batch.take(range(i, min(i + size, len(batch)))) for i in range(0, len(batch), size)]
 
 
 def _asks_for_start(method: Method) -> bool:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from tether.data import Examples
 from tether.models.model import Model
 from tether.objective import Plan, Runner
-from tether.objective.forwards import CLEAN, STUDENT
+from tether.objective.forwards import CLEAN
+from tether.objective.plan import STUDENT
 from tether.training.device import Engine
 from tether.training.frozen import Frozen, frozen_outputs
 from tether.training.recall import Recalled, recalled

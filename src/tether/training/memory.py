@@ -10,12 +10,18 @@ from pathlib import Path
 
 import torch
 
+from tether.allocator import give_back
+
 
 def reset_peak(device: torch.device) -> None:
-    """Start measuring; on Linux the kernel's high-water mark of this process can be reset."""
+    """Start measuring; on Linux the kernel's high-water mark of this process can be reset.
+
+    Memory that was freed but not given back is given back first: it belongs to what ran before.
+    """
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         return
+    give_back()
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 

@@ -13,7 +13,8 @@ from torch.nn.utils.rnn import pad_sequence
 from tether.batch import Output
 from tether.data import Examples
 from tether.objective import Runner
-from tether.objective.forwards import CLEAN, Plan, teacher_key
+from tether.objective.forwards import CLEAN
+from tether.objective.plan import Plan, teacher_key
 from tether.progress import bar
 from tether.training.device import Engine
 
