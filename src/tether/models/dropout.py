@@ -12,6 +12,7 @@ from tether.batch import Batch
 from tether.models.backbone import Backbone
 from tether.models.discover import is_convolutional
 from tether.models.prefix import cuts
+from tether.models.undropped import Repeated, undropped_once
 from tether.shifts import Draws
 
 
@@ -37,13 +38,14 @@ class Dropout(nn.Module):
         self.start = start
         self._convolutional = convolutional
         self._passing: tuple[Draws, Tensor] | None = None
-        self._acted = False
+        self._acted = False  # in the present call of a block
+        self._dropped = False  # in the present pass
         self._cuts: bool | None = None
 
     @contextlib.contextmanager
     def passing(self, draws: Draws, ids: Tensor) -> Iterator[None]:
         """Inside, forwards of the samples `ids` (B,) are one Monte-Carlo pass."""
-        self._passing = (draws, ids)
+        self._passing, self._dropped = (draws, ids), False
         try:
             yield
         finally:
@@ -53,6 +55,7 @@ class Dropout(nn.Module):
         """Drop elements of x (B, ...), or give it back where dropout is off."""
         if self._passing is not None:
             draws, ids = self._passing
+            self._dropped = True
             keep = draws.uniform(ids.to(x.device), tuple(x.shape[1:]), place) >= self.p
             return x * keep.to(x.dtype) / (1.0 - self.p)
         return nn.functional.dropout(x, self.p, self.training)
@@ -62,6 +65,17 @@ class Dropout(nn.Module):
         if self._cuts is None:
             self._cuts = cuts(backbone, batch.take([0]), self.start)
         return self.start if self._cuts else 0
+
+    @contextlib.contextmanager
+    def repeated(self, backbone: Backbone) -> Iterator[Repeated]:
+        """For many passes over one batch: what comes before anything is dropped runs once.
+
+        The frozen blocks are not looked into: `prefix.once` leaves them out whole, and holds less.
+        """
+        frozen = {m for block in backbone.blocks()[: self.start] for m in block.modules()}
+        modules = [m for m in backbone.network.modules() if m is not backbone.network and m not in frozen]
+        with undropped_once(modules, lambda: self._dropped, _Place) as found:
+            yield found
 
     def _is_state(self, x: Tensor) -> bool:
         """Whether this is what a block works on, not an attention map or a table all samples share."""

@@ -128,10 +128,13 @@ def probabilities(model: Model, batch: Batch, passes: int, seed: int) -> Mapping
     batch = model.backbone.embed(batch)
     found: dict[str, list[Tensor]] = {n: [] for n in (MAIN, COMBINED, UNCLEAN)}
     frozen = dropout.frozen_part(model.backbone, batch)
-    with once(model.backbone, frozen) if frozen else contextlib.nullcontext():
+    shared = once(model.backbone, frozen) if frozen else contextlib.nullcontext()
+    with shared, dropout.repeated(model.backbone) as repeated:
         for s in range(passes):
             with dropout.passing(Draws(seed, s), batch.ids):
                 logits = model(batch).logits
+            if s == 0:
+                repeated.settle()
             for name, kept in found.items():
                 kept.append(torch.softmax(logits[name].float(), -1))
     return {name: torch.stack(kept) for name, kept in found.items()}
