@@ -19,6 +19,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from child import measured
 
+from tether.training.kept import EPOCHS
+
 METHODS = ("finetune", "lora", "rdft")
 DEPTHS, BATCHES, SAMPLES = (2, 4, 8, 12), (8, 16, 32, 64), (128, 256, 512, 1024)
 MIDDLE = {"depth": 4, "batch": 32, "samples": 128}  # what a point is where its axis does not say otherwise
@@ -54,7 +56,9 @@ def measure(method: str, depth: int, batch: int, samples: int, whole: bool) -> f
     """Median seconds of a step, or the seconds of three epochs with all that is computed once."""
     with tempfile.TemporaryDirectory() as folder:
         model = vision_transformer(Path(folder) / "vit", depth)
-        length = "train.epochs=3" if whole else f"train.steps={STEPS}"
+        # Shorter runs compute nothing once: the point of a small batch would be another kind of run.
+        steps = max(STEPS, -(-EPOCHS * samples // batch))
+        length = "train.epochs=3" if whole else f"train.steps={steps}"
         found = measured(
             "train_steps.py", "digits", Path(folder) / "run", samples, f"model.name={model}",
             f"method={method}", "data.size=64", f"train.batch_size={batch}", length, "evaluate.shifts=[]",
