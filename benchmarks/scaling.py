@@ -22,7 +22,7 @@ from child import measured
 from tether.training.kept import EPOCHS
 
 METHODS = ("finetune", "lora", "rdft")
-DEPTHS, BATCHES, SAMPLES = (2, 4, 8, 12), (8, 16, 32, 64), (128, 256, 512, 1024)
+DEPTHS, BATCHES, SAMPLES = (2, 4, 8, 12), (16, 32, 64, 128), (128, 256, 512, 1024)
 MIDDLE = {"depth": 4, "batch": 32, "samples": 128}  # what a point is where its axis does not say otherwise
 STEPS = 10
 AXES = {"depth": DEPTHS, "batch": BATCHES, "samples": SAMPLES}
