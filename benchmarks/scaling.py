@@ -18,6 +18,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from child import measured
+from matplotlib.ticker import LogLocator
 
 from tether.training.kept import EPOCHS
 
@@ -80,6 +81,8 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
         panel.set_xlabel(SAID[axis])
         panel.set_xticks(AXES[axis], [str(x) for x in AXES[axis]])
         panel.minorticks_off()
+        panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        panel.yaxis.set_major_formatter("{x:g}")
         panel.grid(alpha=0.3)
         panel.legend(title="method, slope", frameon=False)
     figure.savefig(path, dpi=110)
