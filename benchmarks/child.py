@@ -8,7 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tether.training.kept import EPOCHS
+
 HERE = Path(__file__).parent
+
+
+def least_steps(samples: int, batch: int) -> int:
+    """Steps of the shortest run that computes once what it can; a shorter one is another kind of run."""
+    return -(-EPOCHS * samples // batch)
 
 
 def measured(script: str, *given: object) -> dict[str, float]:

@@ -17,10 +17,8 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-from child import measured
+from child import least_steps, measured
 from matplotlib.ticker import LogLocator
-
-from tether.training.kept import EPOCHS
 
 METHODS = ("finetune", "lora", "rdft")
 DEPTHS, BATCHES, SAMPLES = (2, 4, 8, 12), (16, 32, 64, 128), (128, 256, 512, 1024)
@@ -57,8 +55,7 @@ def measure(method: str, depth: int, batch: int, samples: int, whole: bool) -> f
     """Median seconds of a step, or the seconds of three epochs with all that is computed once."""
     with tempfile.TemporaryDirectory() as folder:
         model = vision_transformer(Path(folder) / "vit", depth)
-        # Shorter runs compute nothing once: the point of a small batch would be another kind of run.
-        steps = max(STEPS, -(-EPOCHS * samples // batch))
+        steps = max(STEPS, least_steps(samples, batch))
         length = "train.epochs=3" if whole else f"train.steps={steps}"
         found = measured(
             "train_steps.py", "digits", Path(folder) / "run", samples, f"model.name={model}",

@@ -17,10 +17,9 @@ import statistics
 import tempfile
 from pathlib import Path
 
-from child import measured
+from child import least_steps, measured
 
 from tether.config import load_config
-from tether.training.kept import EPOCHS
 
 # Model -> the preset whose data it reads, and picture size; batch as in the preset.
 MODELS = {
@@ -68,11 +67,8 @@ def main() -> None:
     for model in asked.models.split(","):
         preset, *overrides = MODELS[model]
         batch = load_config(preset, overrides).train.batch_size
-        if asked.steps * batch < EPOCHS * SAMPLES:
-            # A shorter run computes nothing once, and would be measured without what a real run has.
-            raise SystemExit(
-                f"--steps: {model} needs at least {-(-EPOCHS * SAMPLES // batch)}, got {asked.steps}"
-            )
+        if asked.steps < (least := least_steps(SAMPLES, batch)):
+            raise SystemExit(f"--steps: {model} needs at least {least}, got {asked.steps}")
         for name in variants:
             measure(name, model, 2)  # fills the caches: weights, probes, teachers
         found: dict[str, list[dict[str, float]]] = {name: [] for name in variants}

@@ -11,6 +11,7 @@ from torch import nn
 
 from tether.batch import Batch
 from tether.models.backbone import Backbone
+from tether.models.instead import Forward, instead
 
 
 @contextlib.contextmanager
@@ -42,8 +43,8 @@ def once(backbone: Backbone, count: int, keep: Sequence[int] = (), given: Any = 
     last = count - 1
     kept: dict[int, Any] = {} if given is None else {last: given}
 
-    def instead(original: Callable[..., Any]) -> Callable[..., Any]:
-        return lambda *args, **kwargs: kept[last] if last in kept else original(*args, **kwargs)
+    def given_on(_block: nn.Module, own: Forward) -> Forward:
+        return lambda *args, **kwargs: kept[last] if last in kept else own(*args, **kwargs)
 
     def hook(index: int) -> Callable[..., Any]:
         # A hook, not the call's own value: what other hooks did to the output (dropout) is kept with it.
@@ -53,17 +54,10 @@ def once(backbone: Backbone, count: int, keep: Sequence[int] = (), given: Any = 
         return remember
 
     handles = [blocks[i].register_forward_hook(hook(i)) for i in sorted({last, *keep})]
-    before = [vars(b).get("forward") for b in blocks]
-    for block in blocks:
-        block.forward = instead(block.forward)
     try:
-        yield
+        with instead(blocks, given_on):
+            yield
     finally:
-        for block, forward in zip(blocks, before, strict=True):
-            if forward is None:
-                del block.forward
-            else:
-                block.forward = forward
         for handle in handles:
             handle.remove()
 

@@ -9,6 +9,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from tether.models.instead import Forward, instead
+
 
 @dataclass(eq=False)
 class Repeated:
@@ -17,10 +19,12 @@ class Repeated:
     Attributes:
         calls: module -> what each call of the first pass gave, None for one that dropout preceded.
         answers: module -> what it gives in all later passes.
+        settled: whether the first pass is over; later ones note and hold nothing.
     """
 
     calls: dict[nn.Module, list[_Given | None]] = field(default_factory=dict)
     answers: dict[nn.Module, Any] = field(default_factory=dict)
+    settled: bool = False
 
     def settle(self) -> None:
         """Call it after the first pass: from now on what was the same is not computed again.
@@ -31,7 +35,7 @@ class Repeated:
         for module, given in self.calls.items():
             if len(given) == 1 and given[0] is not None and given[0].unchanged():
                 self.answers[module] = given[0].out
-        self.calls = {}
+        self.calls, self.settled = {}, True
 
 
 def _heard(module: nn.Module, ours: type | None) -> bool:
@@ -77,26 +81,20 @@ def undropped_once(
         ...     first = run(); repeated.settle(); second = run()
     """
     found = Repeated()
-    before = [vars(m).get("forward") for m in modules]
 
-    def instead(module: nn.Module, original: Callable[..., Any]) -> Callable[..., Any]:
+    def asked(module: nn.Module, own: Forward) -> Forward:
         def forward(*args: Any, **kwargs: Any) -> Any:
             if module in found.answers:
                 return found.answers[module]
-            out = original(*args, **kwargs)
-            skips = not dropped() and not any(_heard(m, ours) for m in module.modules() if m is not module)
-            found.calls.setdefault(module, []).append(_given(out) if skips else None)
+            out = own(*args, **kwargs)
+            if not found.settled:
+                skips = not dropped() and not any(
+                    _heard(m, ours) for m in module.modules() if m is not module
+                )
+                found.calls.setdefault(module, []).append(_given(out) if skips else None)
             return out
 
         return forward
 
-    for module in modules:
-        module.forward = instead(module, module.forward)
-    try:
+    with instead(modules, asked):
         yield found
-    finally:
-        for module, forward in zip(modules, before, strict=True):
-            if forward is None:
-                del module.forward
-            else:
-                module.forward = forward

@@ -84,7 +84,6 @@ class StepForwards:
         self._memory = {teacher_key(name): m for name, m in (memory or {}).items()}
         self._prefix = prefix
         self._outputs: dict[tuple[str, str], Output] = {}
-        self._asked_teachers = plan is None
         self.traced = Plan()
 
     @property
@@ -154,9 +153,8 @@ class StepForwards:
 
     def _ask_teachers(self) -> None:
         """Run what is planned of the teachers before the student's graph takes its memory."""
-        if self._asked_teachers or self._plan is None:
+        if self._plan is None:
             return
-        self._asked_teachers = True
         for name in self._teachers:
             for view, hidden in self._plan.asked.get(teacher_key(name), {}).items():
                 if not self._recalls(teacher_key(name), view, hidden):
